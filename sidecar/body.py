@@ -1,0 +1,188 @@
+"""A request body that several attempts may read.
+
+The trap this file exists for: an async generator shared by attempts silently
+truncates a retried request, because cancelling attempt 1 while it waits for the
+next piece throws `CancelledError` into the generator and ends it. So one owner
+pulls, the pending piece is one future, and attempts wait on it shielded.
+
+What has been pulled is kept up to `limit` bytes, so that a later attempt can
+start over. Once it is longer than that, the attempt that reads it drops what it
+has passed on, and `replayable` turns false.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Self
+
+from sidecar.errors import BodyTooLarge, CallerLeft
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from sidecar.call import Headers
+
+
+class ReplayMemory:
+    """Bytes of request bodies kept over all calls, at most `total`."""
+
+    __slots__ = ("total", "used")
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.used = 0
+
+    def take(self, size: int) -> bool:
+        """Account for `size` more bytes; False (and nothing taken) when they do not fit."""
+        if self.used + size > self.total:
+            return False
+        self.used += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """The bytes are no longer kept."""
+        self.used -= size
+
+
+class Body:
+    """A request body, whole or still coming.
+
+    `pull` gives the next piece, at once or as a future (`b""` at the end); it is not
+    asked again before that future is done. `length` is the declared length in bytes,
+    None when the body is chunked. `limit` (bytes to keep) and `max_bytes` (longest
+    body allowed, 0 for any) are the route's; they are set before the first read.
+    """
+
+    __slots__ = (
+        "_ended", "_error", "_kept", "_kept_size", "_memory", "_overflowed", "_pending", "_pull",
+        "_trimmed", "length", "limit", "max_bytes", "received", "trailers", "whole",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        pull: Callable[[], bytes | asyncio.Future[bytes]],
+        *,
+        length: int | None,
+        memory: ReplayMemory | None = None,
+        trailers: Headers | None = None,
+    ) -> None:
+        self._pull = pull
+        self._memory = memory
+        self._kept: list[bytes] = []
+        self._kept_size = 0
+        self._overflowed = False
+        self._trimmed = False
+        self._ended = False
+        self._pending: asyncio.Future[bytes] | None = None
+        self._error: BaseException | None = None
+        self.length = length
+        self.trailers: Headers = trailers if trailers is not None else []
+        self.whole: bytes | None = None
+        self.limit = 1 << 20
+        self.max_bytes = 0
+        self.received = 0
+
+    @classmethod
+    def of(cls, whole: bytes) -> Self:
+        """A body that is all here; it can always be sent again and costs nothing."""
+        body = cls(_nothing_more, length=len(whole))
+        body.whole = whole
+        body.received = len(whole)
+        body._ended = True
+        return body
+
+    @property
+    def complete(self) -> bool:
+        """All of it has been read from the caller."""
+        return self._ended
+
+    @property
+    def replayable(self) -> bool:
+        """It can still be read from its start."""
+        return not self._trimmed
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The pieces from the start, as often as asked while `replayable`.
+
+        Raises what the caller's side raised (`BodyTooLarge`, `RequestTimeout`,
+        `InvalidRequest`, `CallerLeft`), to this reader and every later one.
+        """
+        if self.whole is not None:
+            if self.whole:
+                yield self.whole
+            return
+        if self._trimmed:
+            raise RuntimeError("the body was streamed on and cannot be read again")
+        at = 0
+        while True:
+            if at < len(self._kept):
+                piece = self._kept[at]
+                if self._overflowed:
+                    del self._kept[: at + 1]
+                    at = 0
+                    self._trimmed = True
+                    self._release()
+                else:
+                    at += 1
+                yield piece
+            elif self._error is not None:
+                raise self._error
+            elif self._ended:
+                return
+            else:
+                await self._more()
+
+    async def _more(self) -> None:
+        if self._pending is None:
+            piece = self._pull()
+            if isinstance(piece, bytes):
+                self._take(piece)
+                return
+            self._pending = piece
+            # Before any reader's own callback: the reader that asked may be gone by then.
+            piece.add_done_callback(self._arrived)
+        with contextlib.suppress(Exception):  # told by `_error`, to every reader alike
+            await asyncio.shield(self._pending)
+
+    def _arrived(self, pending: asyncio.Future[bytes]) -> None:
+        self._pending = None
+        if pending.cancelled():
+            self._error = CallerLeft()
+        elif (error := pending.exception()) is not None:
+            self._error = error
+        else:
+            self._take(pending.result())
+
+    def _take(self, piece: bytes) -> None:
+        if not piece:
+            self._ended = True
+            return
+        self.received += len(piece)
+        if self.max_bytes and self.received > self.max_bytes:
+            self._error = BodyTooLarge(f"the body is longer than {self.max_bytes} bytes")
+            return
+        self._kept.append(piece)
+        if self._overflowed:
+            return
+        fits = self._kept_size + len(piece) <= self.limit
+        if fits and (self._memory is None or self._memory.take(len(piece))):
+            self._kept_size += len(piece)
+        else:
+            self._overflowed = True
+
+    def _release(self) -> None:
+        if self._memory is not None:
+            self._memory.give_back(self._kept_size)
+        self._kept_size = 0
+
+    def close(self) -> None:
+        """The call is over: nothing is kept any more."""
+        self._release()
+        self._kept.clear()
+        self._trimmed = self.whole is None
+        self._overflowed = True
+
+
+def _nothing_more() -> bytes:
+    return b""

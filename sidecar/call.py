@@ -1,0 +1,279 @@
+"""The nouns that every room of the house shares.
+
+A listener makes a `Call`; the engine sends it to targets as attempts; an
+`Upstream` answers with a `Reply` or raises `UpstreamError` with `Facts`; the
+facts are classified once into an `Outcome`. When the call is over, a `Summary`
+is what telemetry hears.
+
+Times are float seconds on the loop's clock (`loop.time`), sizes are bytes.
+Per-call objects are slotted and not frozen: a frozen slots dataclass costs
+474 ns to make, a plain one 177 ns (CPython 3.11).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable
+
+    from sidecar.body import Body
+
+Header = tuple[bytes, bytes]
+"""One field as it stood on the wire: name in the sender's spelling, value."""
+
+Headers = list[Header]
+
+NO_DEADLINE = float("inf")
+
+
+class Wire(enum.Enum):
+    """Which protocol the caller speaks."""
+
+    HTTP = "http"
+    GRPC = "grpc"
+
+
+@dataclass(slots=True)
+class Quota:
+    """What a rate limit says of itself to the caller, one per window.
+
+    `limit` calls per `window` seconds; `remaining` now; full again in `reset` seconds.
+    """
+
+    limit: int
+    window: float
+    remaining: int
+    reset: float
+
+
+@dataclass(slots=True)
+class Call:
+    """One request from a caller, from its first byte to the last byte of the reply.
+
+    `headers` are those that may go upstream (hop-by-hop fields are gone, RFC 9110
+    section 7.6.1), in the caller's order and spelling. `fields` is the index of
+    all that the caller sent: lower-case name to value, repeated fields joined with
+    a comma. `target` is the request target byte for byte, `path` the same without
+    the query.
+    """
+
+    id: str
+    correlation_id: str
+    wire: Wire
+    method: bytes
+    target: bytes
+    path: bytes
+    headers: Headers
+    fields: dict[bytes, bytes]
+    body: Body
+    started: float
+    host: bytes = b""
+    peer: str = ""
+    secure: bool = False
+    upgrade: bytes = b""
+    """The `Upgrade` token asked for (lower case), empty when none."""
+    expects_continue: bool = False
+
+    # What the caller asks of us.
+    idempotent: bool = False
+    """By method or by the caller's word; a route may declare it on top."""
+    caller_deadline: float = NO_DEADLINE
+    retry: bool = True
+    fallback: bool = True
+    retrying: bool = False
+    """The caller says that this is a retry of its own."""
+
+    # What the engine tells the listener.
+    deadline: float = NO_DEADLINE
+    generation: int = 0
+    route: str = ""
+    upstream: str = ""
+    attempts: int = 0
+    quotas: list[Quota] | None = None
+    should_retry: bool | None = None
+    """False: the caller is told to leave retrying to us (`x-should-retry`)."""
+    replay_off: bool = False
+    """Nothing was sent again because the body was longer than the replay buffer."""
+
+    # What the listener tells telemetry.
+    status: int = 0
+    bytes_out: int = 0
+
+
+class What(enum.Enum):
+    """How an attempt ended, before anyone judges it."""
+
+    REPLY = "reply"
+    CALLER_LEFT = "caller_left"
+    CALLER_DEADLINE = "caller_deadline"
+    BROKE = "broke"
+    """The reply had been committed and was cut."""
+    NO_CONNECTION = "no_connection"
+    DEAD_UNWRITTEN = "dead_unwritten"
+    """A reused connection was dead before a byte of ours was written."""
+    DEAD_WRITTEN = "dead_written"
+    """A reused connection died after bytes were written, before a reply byte."""
+    RESET = "reset"
+    """Reset or closed before evidence."""
+    UNPARSEABLE = "unparseable"
+    TIMED_OUT = "timed_out"
+    CANNOT_CARRY = "cannot_carry"
+    OVERLOADED = "overloaded"
+    """No connection of the pool came free in time: our refusal, not the target's."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of an attempt's end. `wait` is the wait told by the answer (seconds);
+    None when none was told, negative when the answer forbids another try.
+    """
+
+    what: What
+    status: int = 0
+    grpc_code: str = ""
+    wait: float | None = None
+    detail: str = ""
+
+
+class Verdict(enum.Enum):
+    """Is the target well?"""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NOTHING = "nothing"
+
+
+class Same(enum.Enum):
+    """May the same target be tried again, and when?"""
+
+    NO = "no"
+    AT_ONCE = "at_once"
+    """On a fresh connection, not counted as an attempt."""
+    BACKOFF = "backoff"
+    AFTER = "after"
+    """After the wait that the answer told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An attempt, judged: three questions apart.
+
+    `verdict` feeds the breaker; `same` and `wait` feed retry; `next` feeds
+    fallback. `rest` is how long (seconds) the target is to be left alone, 0 for
+    not at all. `label` is from a closed set and becomes a metric label.
+    """
+
+    label: str
+    verdict: Verdict
+    same: Same = Same.NO
+    next: bool = False
+    wait: float = 0.0
+    rest: float = 0.0
+
+    @property
+    def final(self) -> bool:
+        """Nothing may be tried after this: a reply is committed."""
+        return self.same is Same.NO and not self.next
+
+
+class Tunnel(Protocol):
+    """What is left of an upstream connection after 101: bytes both ways until one side ends."""
+
+    async def splice(self, caller: object) -> tuple[int, int]:
+        """Copy until both sides have ended; the bytes from and to the caller."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """What an upstream answered, at evidence.
+
+    `whole` is the body when all of it is here; else `chunks` yields it as it
+    comes and raises `UpstreamError` if it is cut. `length` is the body's declared
+    length, None when it is unknown. `trailers` are complete when the chunks have
+    ended. `closer` gives the connection back, or closes it when the body was not
+    read to its end.
+    """
+
+    status: int
+    reason: bytes
+    headers: Headers
+    facts: Facts
+    whole: bytes | None = None
+    chunks: AsyncIterator[bytes] | None = None
+    length: int | None = None
+    trailers: Headers = field(default_factory=list)
+    tunnel: Tunnel | None = None
+    closer: Closer | None = None
+
+
+class Closer(Protocol):
+    """Releases what a reply holds. Safe to call more than once; never blocks."""
+
+    def close(self) -> None: ...
+
+
+class Attempt(Protocol):
+    """The engine's side of one sending, as an upstream sees it."""
+
+    address: int
+    """Which of the upstream's addresses to use."""
+    fresh: bool
+    """Do not reuse an idle connection: the last one was dead."""
+
+    def sent(self) -> None:
+        """The request body is on its way whole: the attempt's clock starts now (idempotent)."""
+
+    def informed(self, status: int, headers: Headers) -> None:
+        """An interim (1xx) reply other than 100 and 101 came; it is passed to the caller."""
+
+
+class Upstream(Protocol):
+    """A service that calls can be sent to. Knows the wire, not the policies."""
+
+    def send(self, call: Call, attempt: Attempt) -> Awaitable[Reply]:
+        """Send once and return at evidence.
+
+        Raises `UpstreamError` when there is no reply, `CallerLeft` or `Refused`
+        when the caller's own body cannot be read; `CancelledError` passes.
+        """
+
+    async def aclose(self) -> None:
+        """Close idle connections now and the busy ones when their replies end."""
+
+
+class Admission(Protocol):
+    """A limit that may be local or shared (Redis)."""
+
+    def take(self, key: str, amount: float = 1.0) -> float | Awaitable[float]:
+        """0.0 and taken, or the wait in seconds and nothing taken."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One line of a call's timeline. `kind` is wait, attempt or skip."""
+
+    kind: str
+    target: str
+    outcome: str
+    at: float
+    seconds: float
+    why: str = ""
+    status: int = 0
+
+
+@dataclass(slots=True)
+class Summary:
+    """A finished call, as telemetry hears it. `outcome` is a label from a closed set
+    (`ok`, an error code of ours, or the last attempt's label); `waited` is the time
+    spent in our own queues and backoffs, `upstream_seconds` in attempts.
+    """
+
+    outcome: str
+    seconds: float
+    ttfb: float
+    waited: float
+    upstream_seconds: float
+    steps: list[Step]
