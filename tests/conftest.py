@@ -1,0 +1,39 @@
+"""What every test may use.
+
+`@pytest.mark.virtual_time` runs an async test, and its async fixtures, on a
+`VirtualTimeLoop`; `virtual_loop` gives that loop to a test that wants to move or
+read its clock, and needs the mark beside it. All other async tests run on the loop that asyncio makes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kit.virtual_loop import VirtualTimeLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "virtual_time: run this async test on a loop whose clock jumps to the next timer"
+    )
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.get_closest_marker("virtual_time"):
+        return {"virtual": VirtualTimeLoop}
+    return {"real": asyncio.new_event_loop}
+
+
+@pytest.fixture
+async def virtual_loop() -> VirtualTimeLoop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop), "the test needs @pytest.mark.virtual_time"
+    return loop
