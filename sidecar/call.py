@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from sidecar.body import Body
 
@@ -98,7 +98,9 @@ class Call:
     replay_off: bool = False
     """Nothing was sent again because the body was longer than the replay buffer."""
 
-    # What the listener tells telemetry.
+    # What the listener gives and tells.
+    inform: Callable[[int, Headers], None] | None = None
+    """Passes an interim (1xx) reply on to the caller."""
     status: int = 0
     bytes_out: int = 0
 
@@ -150,8 +152,10 @@ class Same(enum.Enum):
     """May the same target be tried again, and when?"""
 
     NO = "no"
+    FRESH = "fresh"
+    """At once on a fresh connection, not counted as an attempt."""
     AT_ONCE = "at_once"
-    """On a fresh connection, not counted as an attempt."""
+    """At once on a fresh connection, once."""
     BACKOFF = "backoff"
     AFTER = "after"
     """After the wait that the answer told."""
@@ -224,10 +228,7 @@ class Attempt(Protocol):
     """Do not reuse an idle connection: the last one was dead."""
 
     def sent(self) -> None:
-        """The request body is on its way whole: the attempt's clock starts now (idempotent)."""
-
-    def informed(self, status: int, headers: Headers) -> None:
-        """An interim (1xx) reply other than 100 and 101 came; it is passed to the caller."""
+        """The request body is on its way whole: the attempt's clock starts now."""
 
 
 class Upstream(Protocol):
