@@ -127,17 +127,41 @@ class What(enum.Enum):
     """No connection of the pool came free in time: our refusal, not the target's."""
 
 
+class Sign(enum.Enum):
+    """What an answer says beyond its status, as the upstream that knows its dialect read it."""
+
+    OUT_OF_MONEY = "out_of_money"
+    OWN_CREDENTIAL_REFUSED = "own_credential_refused"
+    UNKNOWN_MODEL = "unknown_model"
+    CONTEXT_LENGTH = "context_length"
+    REFUSAL = "refusal"
+    FALSE_EMPTY_BODY = "false_empty_body"
+    """c-gateway says that the body is empty though one was sent."""
+    EXTENSION_TIMEOUT = "extension_timeout"
+    UNAVAILABLE = "unavailable"
+    LIMIT_EXCEEDED = "rate_limit_exceeded"
+    NOT_OK = "not_ok"
+    """c-gateway's `ok: false` with any other code."""
+
+
 @dataclass(slots=True)
 class Facts:
-    """What is known of an attempt's end. `wait` is the wait told by the answer (seconds);
-    None when none was told, negative when the answer forbids another try.
+    """What is known of an attempt's end.
+
+    `wait` is the wait told by the answer (seconds): None when none was told,
+    negative when the answer forbids another try. `seconds` is how long the attempt
+    had lasted, `answered` whether its target answered anyone meanwhile: both are
+    asked when the caller left.
     """
 
     what: What
     status: int = 0
     grpc_code: str = ""
     wait: float | None = None
+    sign: Sign | None = None
     detail: str = ""
+    seconds: float = 0.0
+    answered: bool = False
 
 
 class Verdict(enum.Enum):
