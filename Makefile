@@ -1,0 +1,55 @@
+# Everything a person does here, by one word each. `make` alone lists them.
+#
+# A fresh machine needs Python 3.11 or newer and make; the first command builds its own environment in $(VENV)
+# and builds it again when pyproject.toml changes.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What pytest gets on top: `make test ARGS="tests/policy -x"`.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check format bench clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run ## the sidecar, with ./sidecar.toml
+	$(BIN)/sidecar run
+
+demo: $(VENV)/.run ## the sidecar between live traffic and upstreams that fail, stall and die; Ctrl-C ends it
+	$(BIN)/sidecar demo
+
+test: $(VENV)/.dev ## all tests, in random order, warnings are errors
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev ## lint, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## put the code into shape
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+bench: $(VENV)/.dev ## this proxy beside its peers, in one run (needs wrk and nginx)
+	$(BIN)/python -m bench
+
+clean: ## remove what was built
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.python pyproject.toml
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.python pyproject.toml
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,372 @@
+"""The shape of the house, held by machine (`docs/design.md`, "The house").
+
+Everything here reads the source as a tree; only one test imports it. A table that
+changes below is a decision: it belongs in the commit that needs it, with its reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "sidecar"
+
+# Which floor a room stands on. A module lives in the room with the longest matching name; a name that ends in `*`
+# also takes `name_…` and what is below it. Modules of one room may use each other, other rooms only if lower.
+FLOORS: dict[str, int] = {
+    "sidecar": 0,
+    "sidecar.errors": 0,
+    "sidecar.call": 0,
+    "sidecar.body": 0,
+    "sidecar.pb": 0,
+    "sidecar.settings*": 1,
+    "sidecar.access": 1,
+    "sidecar.http1": 1,
+    "sidecar.dialects": 1,
+    "sidecar.config*": 2,
+    "sidecar.interpolate": 2,
+    "sidecar.toml_lines": 2,
+    "sidecar.availability": 2,
+    "sidecar.overlap": 2,
+    "sidecar.resolve": 2,
+    "sidecar.policy": 2,
+    "sidecar.engine": 3,
+    "sidecar.upstreams": 4,
+    "sidecar.listeners": 4,
+    "sidecar.telemetry": 4,
+    "sidecar.stores": 4,
+    "sidecar.runtime": 5,
+    "sidecar.standins": 5,
+    "sidecar.admin": 6,
+    "sidecar.daemon": 7,
+    "sidecar.cli": 8,
+    "sidecar.__main__": 8,
+}
+# Rooms that are one room in several files: the vocabulary, and the reading of the policy file.
+ONE_ROOM: dict[str, str] = {
+    "sidecar.errors": "words",
+    "sidecar.call": "words",
+    "sidecar.body": "words",
+    "sidecar.config*": "policy file",
+    "sidecar.interpolate": "policy file",
+    "sidecar.toml_lines": "policy file",
+    "sidecar.availability": "policy file",
+    "sidecar.overlap": "policy file",
+    "sidecar.resolve": "policy file",
+}
+# What a room may not use although it is lower: an upstream or a listener that knew the engine could make a second
+# attempt loop; the engine turns no wire.
+FORBIDDEN: dict[str, tuple[str, ...]] = {
+    "sidecar.policy": ("sidecar.http1", "sidecar.dialects"),
+    "sidecar.engine": ("sidecar.http1", "sidecar.dialects", "sidecar.config*"),
+    "sidecar.upstreams": ("sidecar.engine", "sidecar.policy", "sidecar.config*"),
+    "sidecar.listeners": ("sidecar.engine", "sidecar.policy", "sidecar.config*"),
+}
+
+# The only homes of each third-party package. A package that is not here has no home yet.
+HOMES: dict[str, tuple[str, ...]] = {
+    "aiohttp": ("sidecar.admin", "sidecar.cli", "sidecar.standins"),
+    "aiolimiter": ("sidecar.policy.limiter",),
+    "google": ("sidecar.pb", "sidecar.dialects.decide", "sidecar.dialects.refusal"),
+    "grpc": ("sidecar.listeners.grpc", "sidecar.upstreams.grpc", "sidecar.standins"),
+    "httptools": ("sidecar.http1",),
+    "opentelemetry": ("sidecar.telemetry",),
+    "orjson": (
+        "sidecar.dialects",
+        "sidecar.listeners",
+        "sidecar.telemetry",
+        "sidecar.stores",
+        "sidecar.admin",
+        "sidecar.daemon",
+        "sidecar.cli",
+    ),
+    "prometheus_client": ("sidecar.telemetry",),
+    "pybreaker": ("sidecar.policy.breaker",),
+    "pydantic": ("sidecar.settings*", "sidecar.config*"),
+    "pydantic_core": ("sidecar.settings*", "sidecar.config*"),
+    "redis": ("sidecar.stores",),
+    "rich": ("sidecar.cli",),
+    "typer": ("sidecar.cli",),
+    "uvloop": ("sidecar.daemon",),
+    "watchfiles": ("sidecar.daemon",),
+}
+
+# Who may start a task, and why it needs one. A call has no task but its connection's own.
+TASKS: dict[str, str] = {
+    "sidecar.http1.server": "one for each caller connection",
+    "sidecar.standins": "not on the data path",
+    "sidecar.admin": "not on the data path",
+    "sidecar.daemon": "the life of the process",
+    "sidecar.cli": "not on the data path",
+}
+
+# Clocks and chance come as arguments here (rule 2).
+INJECTED = {"time.time", "time.monotonic", "time.perf_counter", "random.random", "random.uniform", "datetime.now"}
+
+# Sources whose tests stand somewhere else than at the mirrored place, and where.
+TESTED_IN: dict[str, str] = {}
+
+LONGEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name: by whom, which module, on which line, and whether it is there at run time."""
+
+    module: str
+    target: str
+    line: int
+    typing_only: bool
+    inside_function: bool
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line} imports {self.target}"
+
+
+@cache
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(modules()[module].read_text())
+
+
+def under(module: str, name: str) -> bool:
+    """`module` is `name` or below it; with a `*` also a file that begins with it (`settings_times`)."""
+    bare = name.removesuffix("*")
+    return module == bare or module.startswith(f"{bare}.") or (name != bare and module.startswith(f"{bare}_"))
+
+
+@cache
+def room(module: str) -> str:
+    """The room's name in `FLOORS`; a module without one fails here."""
+    rooms = [name for name in FLOORS if under(module, name) and (name != "sidecar" or module == "sidecar")]
+    assert rooms, f"{module} stands on no floor: give it one in FLOORS"
+    return max(rooms, key=len)
+
+
+def is_typing_guard(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+@cache
+def imports(module: str) -> tuple[Import, ...]:
+    found: list[Import] = []
+
+    def visit(node: ast.AST, *, typing_only: bool, inside: bool) -> None:
+        line = getattr(node, "lineno", 0)
+        found.extend(Import(module, target, line, typing_only, inside) for target in targets(node))
+        inside = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            visit(child, typing_only=typing_only or is_typing_guard(node), inside=inside)
+
+    visit(tree(module), typing_only=False, inside=False)
+    return tuple(found)
+
+
+def targets(node: ast.AST) -> Iterator[str]:
+    """What an import statement names, as modules: `from sidecar import call` is `sidecar.call`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute: a moved file must not change its meaning"
+        base = node.module or ""
+        for alias in node.names:
+            whole = f"{base}.{alias.name}"
+            yield whole if whole in modules() else base
+
+
+def ours() -> Iterator[Import]:
+    for module in modules():
+        yield from (found for found in imports(module) if found.target.split(".")[0] == "sidecar")
+
+
+def dotted(node: ast.AST) -> str:
+    """`a.b.c` for a chain of names, else the last name known."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def calls_and_names(module: str) -> Iterator[tuple[str, int]]:
+    """Every dotted name that `module` uses, an imported one by its full name."""
+    full: dict[str, str] = {}
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.ImportFrom):
+            full |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Attribute | ast.Name):
+            head, dot, rest = dotted(node).partition(".")
+            yield full.get(head, head) + dot + rest, node.lineno
+
+
+def test_an_import_only_goes_down() -> None:
+    wrong = []
+    for found in ours():
+        here, there = room(found.module), room(found.target)
+        same = ONE_ROOM.get(here, here) == ONE_ROOM.get(there, there)
+        if not same and FLOORS[there] >= FLOORS[here] and there != "sidecar":
+            wrong.append(f"{found} (floor {FLOORS[here]} to {FLOORS[there]})")
+    assert wrong == []
+
+
+def test_the_rooms_that_must_not_know_each_other_do_not() -> None:
+    wrong = [
+        str(found)
+        for found in ours()
+        for name in FORBIDDEN.get(room(found.module), ())
+        if room(found.target) == name and not found.typing_only
+    ]
+    assert wrong == []
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    graph = {module: {found.target for found in imports(module) if not found.typing_only} for module in modules()}
+    done: set[str] = set()
+
+    def walk(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " → ".join((*path, module))
+        if module in done:
+            return
+        for target in sorted(graph.get(module, set()) & set(graph)):
+            walk(target, (*path, module))
+        done.add(module)
+
+    for module in graph:
+        walk(module, ())
+
+
+def test_third_parties_stay_at_home() -> None:
+    wrong = []
+    for module in modules():
+        for found in imports(module):
+            package = found.target.split(".")[0]
+            if package == "sidecar" or package in sys.stdlib_module_names:
+                continue
+            if not any(under(module, home) for home in HOMES.get(package, ())):
+                wrong.append(str(found))
+    assert wrong == []
+
+
+def test_imports_stand_at_the_top_except_where_a_command_must_start_fast() -> None:
+    wrong = [
+        str(found)
+        for module in modules()
+        for found in imports(module)
+        if found.inside_function and not under(module, "sidecar.cli")
+    ]
+    assert wrong == []
+
+
+def test_importing_does_no_work() -> None:
+    """A module's body defines and names things; a call for its effect, a loop or a `with` is work."""
+    wrong = [
+        f"{module}:{node.lineno}"
+        for module in modules()
+        for node in tree(module).body
+        if isinstance(node, ast.For | ast.While | ast.With | ast.AsyncFor | ast.AsyncWith)
+        or (isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant))
+    ]
+    assert wrong == []
+
+
+def test_every_module_imports_alone() -> None:
+    """One interpreter, emptied of our modules before each import: an order that happens to work hides nothing."""
+    script = (
+        "import importlib, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    for known in [m for m in sys.modules if m.partition('.')[0] == 'sidecar']:\n"
+        "        del sys.modules[known]\n"
+        "    importlib.import_module(name)\n"
+    )
+    names = [name for name in modules() if not name.endswith("__main__")]
+    command = [sys.executable, "-W", "error", "-c", script, *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("room_name", ["sidecar.policy", "sidecar.engine"])
+def test_decisions_take_their_clock_and_their_chance_as_arguments(room_name: str) -> None:
+    wrong = [
+        f"{module}:{line} {name}"
+        for module in modules()
+        if under(module, room_name)
+        for name, line in calls_and_names(module)
+        if name in INJECTED or name.startswith("datetime.datetime.now")
+    ]
+    assert wrong == []
+
+
+def test_policies_never_await() -> None:
+    wrong = [
+        f"{module}:{node.lineno}"
+        for module in modules()
+        if under(module, "sidecar.policy")
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncWith | ast.AsyncFor)
+    ]
+    assert wrong == []
+
+
+def test_tasks_are_started_only_where_a_reason_is_named() -> None:
+    wrong = [
+        f"{module}:{line} {name}"
+        for module in modules()
+        if not any(under(module, allowed) for allowed in TASKS)
+        for name, line in calls_and_names(module)
+        if name.rpartition(".")[2] in {"create_task", "ensure_future", "TaskGroup"}
+    ]
+    assert wrong == []
+
+
+def test_nothing_waits_with_wait_for() -> None:
+    """It costs 11 µs and a task, and it can swallow a cancellation (rule 7)."""
+    wrong = [
+        f"{module}:{line}"
+        for module in modules()
+        for name, line in calls_and_names(module)
+        if name == "asyncio.wait_for"
+    ]
+    assert wrong == []
+
+
+def test_a_file_holds_one_idea() -> None:
+    files = [*modules().values(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in files
+        if "pb" not in path.parts and (count := len(path.read_text().splitlines())) > LONGEST
+    }
+    assert long == {}
+
+
+def test_every_source_file_has_its_tests() -> None:
+    """`sidecar/a/b.py` is tested by `tests/a/test_b.py` or `tests/a/test_b_….py`, or by what `TESTED_IN` names."""
+    missing = []
+    for module, path in modules().items():
+        if path.name in {"__init__.py", "__main__.py"} or under(module, "sidecar.pb"):
+            continue
+        if module in TESTED_IN:
+            assert (ROOT / TESTED_IN[module]).exists(), f"{TESTED_IN[module]} is gone"
+            continue
+        folder = ROOT / "tests" / path.relative_to(SOURCE).parent
+        if not [*folder.glob(f"test_{path.stem}.py"), *folder.glob(f"test_{path.stem}_*.py")]:
+            missing.append(f"{module}: {folder.relative_to(ROOT)}/test_{path.stem}.py")
+    assert missing == []
