@@ -1,0 +1,41 @@
+"""`[redis]`, `[telemetry]`, `[admin]`: what the sidecar needs and shows to be run."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from sidecar.settings.texts import OtlpUrl, RedisUrl
+from sidecar.settings.values import Access, Flag, Frozen, Int, Number, Secret
+
+
+class RedisSettings(Frozen):
+    """`[redis]`: for limits with `store = "redis"`."""
+
+    url: RedisUrl = "redis://127.0.0.1:6379/0"
+    on_failure: Literal["local", "reject"] = "local"
+    """Without Redis: count locally and say so, or refuse."""
+    share_breakers: Flag = False
+
+
+class TelemetrySettings(Frozen):
+    """`[telemetry]`: log and metrics."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    access_log: Access = True
+    """A line for each finished call, for what went wrong only (`errors`), or for none."""
+    access_log_sample: Number = Field(1.0, ge=0, le=1)
+    """The share of lines kept; errors, retries, fallbacks and slow calls always are."""
+    otlp: OtlpUrl = ""
+    """Where traces go; empty: nowhere."""
+    server_timing: Flag = False
+    """Answers carry `Server-Timing`."""
+    max_series: Int = Field(10_000, ge=1)
+    """Label sets of metrics; new ones beyond it become `other`."""
+
+
+class AdminSettings(Frozen):
+    """`[admin]`: who may change things."""
+
+    token: Secret = Field("", repr=False)
+    """Needed for every change; off loopback also for every read."""

@@ -1,0 +1,61 @@
+"""`[routes.NAME]`: which calls go where."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from sidecar.settings.listen import RouteLimitsSettings
+from sidecar.settings.policies import RoutePolicy, SharedPolicy
+from sidecar.settings.table import Table
+from sidecar.settings.texts import HeaderMatch, Host, Method, PathPattern, Prefix, Rewrite
+from sidecar.settings.values import Flag, Frozen, Int, Items
+
+
+class MatchSettings(Frozen):
+    """`match`: all conditions that are set must hold. The query is ignored."""
+
+    path: PathPattern | None = None
+    """`/a/b` is exact; `/a/*` is a prefix and also matches `/a`; unset: any path."""
+    host: Host | None = None
+    """The `Host`, without its port."""
+    methods: Items[Method] = ()
+    """Empty: any method."""
+    headers: HeaderMatch = Field(default_factory=Table)
+    """Header name to its value, or `*` for any value."""
+    grpc: str | None = Field(None, pattern=r"^([A-Za-z_][\w.]*)?(/\w*)?\*?$", min_length=1)
+    """`package.Service/Method`, or a prefix with `*`."""
+
+
+class WeightedSettings(Frozen):
+    """One part of `traffic`."""
+
+    upstream: str
+    weight: Int = Field(ge=1)
+    """Its share is this over the sum of all."""
+
+
+class RouteSettings(RoutePolicy, SharedPolicy):
+    """`[routes.NAME]`; any policy table beside `policy` overrides it key by key."""
+
+    match: MatchSettings = MatchSettings()
+    chain: Items[str] = ()
+    """Upstreams in order of fallback; the last may be `static/NAME`."""
+    traffic: Items[WeightedSettings] = ()
+    """Instead of `chain`: split by weight, then fall back in order."""
+    policy: str = "default"
+    """The name of a policy."""
+    idempotent: Flag = False
+    """Sending a call twice does the same as once, whatever its method."""
+    strip: Prefix = ""
+    """A prefix that is taken off the path."""
+    rewrite: Rewrite = ""
+    """What the path, or the stripped part of it, is replaced with."""
+    limits: RouteLimitsSettings = RouteLimitsSettings()
+    stream: Literal["live", "complete"] = "live"
+    """LLM: tokens as they come, or held back until the answer is whole."""
+    on_break: Literal["error", "continue"] = "error"
+    """LLM: what a live stream that breaks ends with."""
+    translation: Literal["lenient", "strict"] = "lenient"
+    """LLM: whether a target that would lose a field is skipped."""
+    fallback_on_refusal: Flag = False
+    """LLM: whether a content refusal is routed around."""

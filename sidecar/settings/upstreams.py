@@ -1,0 +1,112 @@
+"""`[upstreams.NAME]`: whom the sidecar calls, and how."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from sidecar.settings.policies import SharedPolicy, UpstreamPolicy
+from sidecar.settings.table import Table
+from sidecar.settings.texts import Headers, PathText, ProxyUrl, Url
+from sidecar.settings.values import Flag, Frozen, Int, Items, Seconds, Secret, SettingError
+
+Protocol = Literal["http", "c-gateway", "grpc", "router", "openai", "anthropic"]
+
+
+class HealthSettings(Frozen):
+    """`health`: an active check; an upstream that fails it rests."""
+
+    path: PathText
+    """Asked with GET; a 2xx is healthy."""
+    interval: Seconds = Field(10.0, gt=0)
+    """From one check to the next."""
+    timeout: Seconds = Field(2.0, gt=0)
+    """A check that takes longer has failed."""
+
+
+class PoolSettings(Frozen):
+    """`pool`: connections to each address of an upstream."""
+
+    max: Int = Field(100, ge=0)
+    """Connections at once, 0 = no limit (so for openai, anthropic); a full pool waits `connect`, then `overloaded`."""
+    idle: Int = Field(100, ge=0)
+    """Idle connections that are kept."""
+    idle_timeout: Seconds = 90.0
+    """How long an idle connection is kept."""
+
+
+class TlsClientSettings(Frozen):
+    """`tls`: how an upstream proves who it is, and how we do."""
+
+    ca: str = ""
+    """File with the authorities to trust (PEM); empty: the system's."""
+    cert: str = ""
+    """File with our certificate chain (PEM)."""
+    key: str = ""
+    """File with our private key (PEM); empty: it is in `cert`."""
+    server_name: str = ""
+    """The name that the certificate must bear; empty: the URL's host."""
+    verify: Flag = True
+    """False: any certificate will do. For development only."""
+
+
+class KeepaliveSettings(Frozen):
+    """`keepalive`: pings on a gRPC connection."""
+
+    time: Seconds = 10.0
+    """From one ping to the next."""
+    timeout: Seconds = 5.0
+    """A connection that does not answer a ping in this time is dead."""
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", text):
+        raise SettingError("is not a host", allowed="upstream, caller, or a host name with or without port")
+    return text
+
+
+class UpstreamSettings(UpstreamPolicy, SharedPolicy):
+    """`[upstreams.NAME]`; any policy table beside `policy` overrides it key by key."""
+
+    protocol: Protocol = "http"
+    """What it speaks, and which values hold where the file says nothing."""
+    url: Url | None = None
+    """`http://host:port/base`, `https://…`, `unix:/path`; for grpc `grpc://…`, `grpcs://…`."""
+    urls: Items[Url] = ()
+    """Several addresses instead of `url`: two random choices, fewer in flight."""
+    headers: Headers = Field(default_factory=Table, repr=False)
+    """Set on every request; an empty value is not sent."""
+    default_headers: Headers = Field(default_factory=Table, repr=False)
+    """Set where the caller sent none."""
+    query: Table[Secret] = Field(default_factory=Table, repr=False)
+    """Query parameters added to every request."""
+    auth: Literal["bearer", "api-key"] | None = None
+    """How `api_key` is sent; unset: as the protocol's own clients do."""
+    api_key: Secret = Field("", repr=False)
+    """The credential; empty: the caller's own is passed on."""
+    policy: str = "default"
+    """The name of a policy."""
+    health: HealthSettings | None = None
+    pool: PoolSettings = PoolSettings()
+    reuse: Flag = True
+    """False: one connection per request; so for c-gateway."""
+    finish: Flag = False
+    """A cancelled call's connection is read to its end in the background; so for c-gateway."""
+    host: Annotated[str, AfterValidator(_host)] = "upstream"
+    """The `Host` sent: `upstream` (the URL's), `caller` (as received), or a name."""
+    via: Flag = True
+    """Send `Via`; false for c-gateway, openai, anthropic."""
+    forwarded: Flag = False
+    """Send `X-Forwarded-For`, `-Host` and `-Proto`."""
+    tls: TlsClientSettings = TlsClientSettings()
+    proxy: ProxyUrl = ""
+    """A forward proxy; empty: the usual environment, never for loopback, unix or single-label hosts."""
+    unary: Items[str] = ()
+    """gRPC methods known to be unary: `pkg.Service/Method`, or a prefix with `*`."""
+    keepalive: KeepaliveSettings | None = None
+    """gRPC pings; unset: none."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All URLs, whichever key named them."""
+        return self.urls or ((self.url,) if self.url else ())
