@@ -115,7 +115,9 @@ TASKS: dict[str, str] = {
 INJECTED = {"time.time", "time.monotonic", "time.perf_counter", "random.random", "random.uniform", "datetime.now"}
 
 # Sources whose tests stand somewhere else than at the mirrored place, and where.
-TESTED_IN: dict[str, str] = {}
+TESTED_IN: dict[str, str] = {
+    "sidecar.standins.raw": "tests/standins/test_http.py",  # bytes are shown where they are sent
+}
 
 LONGEST = 400
 
