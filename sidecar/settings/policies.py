@@ -6,7 +6,7 @@ upstreams; the other tables stand on either.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sidecar.settings.texts import LimitKey
 from sidecar.settings.values import (
@@ -18,10 +18,9 @@ from sidecar.settings.values import (
     Items,
     Number,
     Seconds,
-    SettingError,
     Switchable,
     as_int,
-    parse_duration,
+    as_seconds,
 )
 
 Status = Annotated[int, Field(ge=400, le=599), BeforeValidator(as_int)]
@@ -144,23 +143,16 @@ class ConcurrencySettings(Frozen):
 
 
 def _after(value: object) -> object:
-    return value if value == "p95" or not isinstance(value, str) else str(parse_duration(value))
-
-
-def _seconds_or_p95(value: str) -> str:
-    if value == "p95" or value.replace(".", "", 1).isdigit():
-        return value
-    raise SettingError("is neither a duration nor p95")
+    return "p95" if value == "p95" else as_seconds(value)
 
 
 class HedgeSettings(Frozen):
     """`hedge`: a second attempt of an idempotent call before the first has failed; the earlier reply wins."""
 
     after: Annotated[
-        str,
-        AfterValidator(_seconds_or_p95),
+        float | Literal["p95"],
         BeforeValidator(_after),
-        WithJsonSchema({"anyOf": [{"const": "p95"}, {"type": "string", "pattern": DURATION}]}),
+        WithJsonSchema({"anyOf": [{"const": "p95"}, {"type": "number"}, {"type": "string", "pattern": DURATION}]}),
     ] = "p95"
     """When the second attempt starts: seconds, or `p95` of the target's own times."""
     max: Int = Field(1, ge=1)

@@ -75,7 +75,7 @@ def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text, re.ASCII) else None
 
 
-def _as_seconds(value: object) -> object:
+def as_seconds(value: object) -> object:
     if isinstance(value, Reference) and (number := _number(value)) is not None:
         return number
     if isinstance(value, str):
@@ -140,7 +140,7 @@ Flag = Annotated[bool, BeforeValidator(as_flag)]
 Seconds = Annotated[
     float,
     Field(ge=0, allow_inf_nan=False),
-    BeforeValidator(_as_seconds),
+    BeforeValidator(as_seconds),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": DURATION}]}),
 ]
 """A duration; `0` switches it off."""

@@ -1,0 +1,80 @@
+"""Which of two routes a request meets: how specific a `match` is, and whether one request can meet both.
+
+The route table orders by `rank`; the loader refuses two routes of equal rank
+that overlap, so that matching never depends on the order of the file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sidecar.settings import MatchSettings
+
+Rank = tuple[bool, bool, int, int]
+
+
+def rank(match: MatchSettings) -> Rank:
+    """Higher wins: a host; an exact path; a longer prefix; a condition on methods, on headers."""
+    exact, path = _path(match)
+    return match.host is not None, exact, len(path), bool(match.methods) + bool(match.headers)
+
+
+def tie(a: MatchSettings, b: MatchSettings) -> bool:
+    """Neither wins and one request could meet both: a mistake."""
+    return rank(a) == rank(b) and overlap(a, b)
+
+
+def overlap(a: MatchSettings, b: MatchSettings) -> bool:
+    """Whether one request could meet both."""
+    if a.grpc is not None or b.grpc is not None:
+        return a.grpc is not None and b.grpc is not None and _grpc_overlap(a.grpc, b.grpc)
+    return _hosts_overlap(a, b) and _paths_overlap(a, b) and _methods_overlap(a, b) and _headers_overlap(a, b)
+
+
+def covers(path: str, prefix: str) -> bool:
+    """Whole segments only: `/a` covers `/a` and `/a/b`, not `/ab`."""
+    return path == prefix or path.startswith(f"{prefix}/")
+
+
+def _path(match: MatchSettings) -> tuple[bool, str]:
+    """Whether the path is exact, and the path or prefix without its star; any path is the empty prefix."""
+    if match.grpc is not None:
+        return not match.grpc.endswith("*"), match.grpc.removesuffix("*")
+    path = "/*" if match.path is None else match.path
+    return (False, path.removesuffix("/*")) if path.endswith("/*") else (True, path)
+
+
+def _hosts_overlap(a: MatchSettings, b: MatchSettings) -> bool:
+    return a.host is None or b.host is None or a.host == b.host
+
+
+def _paths_overlap(a: MatchSettings, b: MatchSettings) -> bool:
+    (a_exact, a_path), (b_exact, b_path) = _path(a), _path(b)
+    if a_exact and b_exact:
+        return a_path == b_path
+    if a_exact:
+        return covers(a_path, b_path)
+    if b_exact:
+        return covers(b_path, a_path)
+    return covers(a_path, b_path) or covers(b_path, a_path)
+
+
+def _methods_overlap(a: MatchSettings, b: MatchSettings) -> bool:
+    return not a.methods or not b.methods or not set(a.methods).isdisjoint(b.methods)
+
+
+def _headers_overlap(a: MatchSettings, b: MatchSettings) -> bool:
+    mine = {name.lower(): value for name, value in a.headers.items()}
+    theirs = {name.lower(): value for name, value in b.headers.items()}
+    return all("*" in {mine[name], theirs[name]} or mine[name] == theirs[name] for name in mine.keys() & theirs.keys())
+
+
+def _grpc_overlap(a: str, b: str) -> bool:
+    a_open, b_open = a.endswith("*"), b.endswith("*")
+    a_name, b_name = a.removesuffix("*"), b.removesuffix("*")
+    if a_open and b_open:
+        return a_name.startswith(b_name) or b_name.startswith(a_name)
+    if a_open or b_open:
+        return b_name.startswith(a_name) if a_open else a_name.startswith(b_name)
+    return a == b
