@@ -72,12 +72,7 @@ def test_times_that_nothing_sets(protocol: str, times: tuple[float, ...], deadli
         )
     )
     timeout = found.upstreams["a"].timeout
-    assert (timeout.connect, timeout.attempt, timeout.first_token, timeout.idle) == (
-        connect,
-        attempt,
-        first_token,
-        idle,
-    )
+    assert (timeout.connect, timeout.attempt, timeout.first_token, timeout.idle) == times
     assert found.routes[0].deadline == deadline
 
 
