@@ -1,0 +1,260 @@
+"""Rate limits: leaky buckets, built on aiolimiter's, that answer at once instead of waiting.
+
+A bucket leaks at the limit's rate and each call fills it by one; a call that does
+not fit is told how long it would have to wait. That is GCRA (virtual scheduling):
+exact, no edges of fixed windows, one number per bucket. *Rate r with burst b* is
+`AsyncLimiter(b, b / r)`.
+
+Nothing here awaits: `take` says "taken" or "in so many seconds", and the engine
+does the sleeping and asks again. The clock is the running loop's, as aiolimiter has it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from heapq import heappop, heappush, heapreplace
+from typing import TYPE_CHECKING
+
+from aiolimiter import AsyncLimiter
+
+from sidecar.call import Quota
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidecar.settings import RateLimitSettings
+
+_ROUNDING = 1e-9
+"""Of one call. Who waited as long as told must not be turned away for the last bit of a float."""
+
+LOOKS = 8
+"""How many buckets one new key may look at for idle ones: what a call may cost is bounded."""
+
+
+class Limiter(AsyncLimiter):
+    """One leaky bucket: `max_rate` at once, `max_rate / time_period` per second.
+
+    Built on three protected names of aiolimiter (`_leak`, `_level`,
+    `_rate_per_sec`), held by tests/policy/test_foreign_names.py.
+    """
+
+    __slots__ = ()
+
+    def time_until(self, amount: float = 1.0) -> float:
+        """Seconds until `amount` would fit, 0.0 for now, infinity for more than the bucket holds. Takes nothing."""
+        self._leak()
+        over = self._level + amount - self.max_rate
+        if over <= _ROUNDING:
+            return 0.0
+        return over / self._rate_per_sec if amount <= self.max_rate else math.inf
+
+    def take(self, amount: float = 1.0) -> float:
+        """0.0 and taken, or the wait in seconds and nothing taken."""
+        wait = self.time_until(amount)
+        if not wait:
+            self._level += amount
+        return wait
+
+    @staticmethod
+    def take_all(limiters: tuple[Limiter, ...], amount: float = 1.0) -> float:
+        """0.0 and taken from all of them, or the longest wait and nothing taken from any."""
+        longest = 0.0
+        for limiter in limiters:
+            wait = limiter.time_until(amount)
+            longest = max(wait, longest)
+        if not longest:
+            for limiter in limiters:
+                limiter._level += amount
+        return longest
+
+    def charge(self, amount: float) -> None:
+        """Add what has been used already. The level may pass the maximum: a debt that drains."""
+        self._leak()
+        self._level += amount
+
+    @property
+    def idle(self) -> bool:
+        """Drained: equal to a new one, so that forgetting it loses nothing."""
+        return self.drained_in == 0.0
+
+    @property
+    def drained_in(self) -> float:
+        """Seconds until it is idle if nothing more comes."""
+        self._leak()
+        return self._level / self._rate_per_sec if self._level > _ROUNDING else 0.0
+
+    @property
+    def free(self) -> float:
+        """How much fits now; negative while in debt."""
+        self._leak()
+        return self.max_rate - self._level
+
+    @property
+    def share(self) -> float:
+        """How full it is: 0 for idle, 1 for full, more in debt."""
+        self._leak()
+        return self._level / self.max_rate
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self._leak()
+        self._level = share * self.max_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`limit` calls per `seconds`, at most `burst` of them at once."""
+
+    limit: int
+    seconds: float
+    burst: int
+
+    def limiter(self) -> Limiter:
+        return Limiter(self.burst, self.burst * self.seconds / self.limit)
+
+
+def windows_of(settings: RateLimitSettings) -> tuple[Window, ...]:
+    """The windows that are set, shortest first. `burst` is of the shortest; the others may burst to their count."""
+    counts = (
+        (settings.per_second, 1.0),
+        (settings.per_minute, 60.0),
+        (settings.per_hour, 3600.0),
+        (settings.per_day, 86400.0),
+    )
+    counted = [(limit, seconds) for limit, seconds in counts if limit]
+    return tuple(
+        Window(limit, seconds, (settings.burst if index == 0 else 0) or limit)
+        for index, (limit, seconds) in enumerate(counted)
+    )
+
+
+class _Bucket:
+    """What one key has used: a limiter per window. A call takes from all of them or from none."""
+
+    __slots__ = ("limiters", "windows")
+
+    def __init__(self, windows: tuple[Window, ...]) -> None:
+        self.windows = windows
+        self.limiters = tuple([window.limiter() for window in windows])
+
+    def take(self, amount: float) -> float:
+        return Limiter.take_all(self.limiters, amount)
+
+    @property
+    def drained_in(self) -> float:
+        return max((limiter.drained_in for limiter in self.limiters), default=0.0)
+
+    def adapt(self, windows: tuple[Window, ...]) -> None:
+        """Take on other windows. Each is as full as the one of the same length was, a new one as the fullest."""
+        shares = {window.seconds: limiter.share for window, limiter in zip(self.windows, self.limiters, strict=True)}
+        fullest = max(shares.values(), default=0.0)
+        self.windows = windows
+        self.limiters = tuple([window.limiter() for window in windows])
+        for window, limiter in zip(windows, self.limiters, strict=True):
+            limiter.share = shares.get(window.seconds, fullest)
+
+    def quotas(self) -> list[Quota]:
+        """What the caller may be told. Never more than the window's count, though the burst may be larger."""
+        quotas = []
+        for window, limiter in zip(self.windows, self.limiters, strict=True):
+            free = limiter.free
+            remaining = max(0, min(window.limit, int(free + _ROUNDING)))
+            reset = (window.burst - free) * window.seconds / window.limit
+            quotas.append(Quota(window.limit, window.seconds, remaining, reset))
+        return quotas
+
+
+class RateLimit:
+    """A rate limit as a policy file has it: several windows at once, a bucket per key, and bounded memory.
+
+    A bucket is forgotten once it is idle. When `max_keys` are busy, new keys
+    share one bucket. Each kept bucket has one entry in a heap, by the moment at
+    which it was last seen to become idle; that moment can only move on, and a look
+    at the heap's top moves it: O(log n), at most `LOOKS` per new key, nothing for a known one.
+    """
+
+    __slots__ = ("_buckets", "_by_idle", "_clock", "_shared", "_windows", "settings", "shared_calls")
+
+    def __init__(self, settings: RateLimitSettings, clock: Callable[[], float]) -> None:
+        """`clock` is the running loop's `time`, which aiolimiter reads by itself."""
+        self.settings = settings
+        self.shared_calls = 0
+        """Calls that found no bucket of their own."""
+        self._clock = clock
+        self._windows = windows_of(settings)
+        self._buckets: dict[str, _Bucket] = {}
+        self._by_idle: list[tuple[float, str]] = []
+        self._shared = _Bucket(self._windows)
+
+    def take(self, key: str, amount: float = 1.0) -> float:
+        """0.0 and taken from all windows, or the longest wait in seconds and nothing taken from any."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            return self._take_first(key, amount)
+        return self._current(bucket).take(amount)
+
+    def quotas(self, key: str) -> list[Quota]:
+        """What is left to this key, one entry per window, shortest first. Changes nothing."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._shared if self._full else _Bucket(self._windows)
+        return self._current(bucket).quotas()
+
+    def adopt(self, old: RateLimit) -> None:
+        """Go on with the buckets of the limit that stood here before a reload.
+
+        Moved whole, in O(1); a bucket is fitted to the new windows when its key next
+        calls, and keeps the share that was used. Limits by another key start afresh: the
+        old buckets say nothing of the new keys.
+        """
+        if old.settings.key == self.settings.key:
+            self._buckets, self._by_idle, self._shared = old._buckets, old._by_idle, old._shared
+
+    def snapshot(self) -> dict[str, object]:
+        """The numbers of `GET /rate-limits`. Keys are callers' words and stay out of it."""
+        numbers: dict[str, object] = {
+            "key": str(self.settings.key),
+            "windows": [
+                {"limit": window.limit, "seconds": window.seconds, "burst": window.burst} for window in self._windows
+            ],
+            "keys": len(self._buckets),
+            "max_keys": self.settings.max_keys,
+            "shared_calls": self.shared_calls,
+        }
+        if self.settings.key == "global":
+            quotas = self.quotas(next(iter(self._buckets), ""))
+            numbers["remaining"] = [quota.remaining for quota in quotas]
+        return numbers
+
+    @property
+    def _full(self) -> bool:
+        return len(self._buckets) >= self.settings.max_keys
+
+    def _take_first(self, key: str, amount: float) -> float:
+        now = self._clock()
+        self._forget_idle(now)
+        if self._full:
+            self.shared_calls += 1
+            return self._current(self._shared).take(amount)
+        bucket = self._buckets[key] = _Bucket(self._windows)
+        wait = bucket.take(amount)
+        heappush(self._by_idle, (now + bucket.drained_in, key))
+        return wait
+
+    def _forget_idle(self, now: float) -> None:
+        for _ in range(LOOKS):
+            if not self._by_idle or self._by_idle[0][0] > now:
+                return
+            key = self._by_idle[0][1]
+            busy = self._buckets[key].drained_in
+            if busy:
+                heapreplace(self._by_idle, (now + busy, key))
+            else:
+                heappop(self._by_idle)
+                del self._buckets[key]
+
+    def _current(self, bucket: _Bucket) -> _Bucket:
+        if bucket.windows is not self._windows:
+            bucket.adapt(self._windows)
+        return bucket
