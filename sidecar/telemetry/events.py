@@ -1,0 +1,79 @@
+"""What happens, told live to whoever listens at `GET /events`.
+
+Without a listener an event costs one look at an empty set. A listener that does
+not keep up loses events, oldest first, and is told how many; nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from sidecar.telemetry.lines import as_json
+
+if TYPE_CHECKING:
+    from sidecar.telemetry.lines import Timestamp
+
+MOST_LISTENERS = 32
+BACKLOG = 256
+"""Events that wait for one listener at most."""
+
+
+class Listening:
+    """One listener's place: frames of server-sent events, ready to be written."""
+
+    def __init__(self, events: Events, backlog: int) -> None:
+        self._events = events
+        self._frames: deque[bytes] = deque(maxlen=backlog)
+        self._dropped = 0
+        self._woken = asyncio.Event()
+
+    def put(self, frame: bytes) -> None:
+        if len(self._frames) == self._frames.maxlen:
+            self._dropped += 1
+        self._frames.append(frame)
+        self._woken.set()
+
+    async def frames(self) -> bytes:
+        """All that waits, at least one frame; a `dropped` event first when some were lost."""
+        await self._woken.wait()
+        self._woken.clear()
+        waiting = list(self._frames)
+        self._frames.clear()
+        if self._dropped:
+            waiting.insert(0, frame("dropped", {"event": "dropped", "count": self._dropped}))
+            self._dropped = 0
+        return b"".join(waiting)
+
+    def close(self) -> None:
+        self._events.listeners.discard(self)
+
+
+class Events:
+    """Hands each event to every listener."""
+
+    def __init__(self, timestamp: Timestamp) -> None:
+        self._timestamp = timestamp
+        self.listeners: set[Listening] = set()
+
+    def listen(self, backlog: int = BACKLOG) -> Listening | None:
+        """A place to listen from (close it), or None when too many listen already."""
+        if len(self.listeners) >= MOST_LISTENERS:
+            return None
+        listening = Listening(self, backlog)
+        self.listeners.add(listening)
+        return listening
+
+    def tell(self, kind: str, **what: object) -> None:
+        """Something of this kind happened. Look at `listeners` first where calls are many."""
+        if not self.listeners:
+            return
+        told = frame(kind, {"event": kind, "timestamp": self._timestamp(), **what})
+        for listening in self.listeners:
+            listening.put(told)
+
+
+def frame(kind: str, what: dict[str, object]) -> bytes:
+    """One event in the text/event-stream format (HTML Standard, section 9.2.6)."""
+    return b"event: %b\ndata: %b\n" % (kind.encode(), as_json(what))

@@ -1,0 +1,111 @@
+"""What happened to each of the last calls, for `GET /requests/{id}`.
+
+A finished call costs one tuple and one append; text is made when somebody asks.
+Bodies, headers and queries are not kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidecar.call import Call, Step, Summary
+    from sidecar.telemetry.lines import Fields, Timestamp
+
+KEPT = 1000
+"""Calls that are remembered."""
+
+
+class Finished(NamedTuple):
+    """What is kept of a call."""
+
+    id: str
+    correlation_id: str
+    ended: float
+    """Unix time, seconds."""
+    started: float
+    """Loop time, seconds: what the steps' `at` is counted from."""
+    method: bytes
+    path: bytes
+    route: str
+    upstream: str
+    attempts: int
+    status: int
+    generation: int
+    bytes_in: int
+    bytes_out: int
+    summary: Summary
+
+
+class Timeline:
+    """The last `kept` calls; `wall` gives Unix time in seconds."""
+
+    __slots__ = ("_calls", "_timestamp", "_wall")
+
+    def __init__(self, wall: Callable[[], float], timestamp: Timestamp, kept: int = KEPT) -> None:
+        self._wall = wall
+        self._timestamp = timestamp
+        self._calls: deque[tuple[object, ...]] = deque(maxlen=kept)
+
+    def add(self, call: Call, summary: Summary) -> None:
+        # A plain tuple in the order of `Finished`: 100 ns, where a named one takes 450.
+        self._calls.append(
+            (
+                call.id, call.correlation_id, self._wall(), call.started, call.method, call.path, call.route,
+                call.upstream, call.attempts, call.status, call.generation, call.body.received, call.bytes_out,
+                summary,
+            )
+        )  # fmt: skip
+
+    def find(self, wanted: str) -> Fields | None:
+        """The newest call of that request id, else of that correlation id; times in seconds."""
+        newest_first = [Finished._make(kept) for kept in reversed(self._calls)]
+        for found in newest_first:
+            if found.id == wanted:
+                return self._told(found)
+        for found in newest_first:
+            if found.correlation_id == wanted:
+                return self._told(found)
+        return None
+
+    def _told(self, found: Finished) -> Fields:
+        summary = found.summary
+        return {
+            "request_id": found.id,
+            "correlation_id": found.correlation_id,
+            "started": self._timestamp.of(found.ended - summary.seconds),
+            "method": found.method.decode("latin-1"),
+            "path": found.path.decode("utf-8", "backslashreplace"),
+            "route": found.route,
+            "upstream": found.upstream,
+            "attempts": found.attempts,
+            "status_code": found.status,
+            "outcome": summary.outcome,
+            "generation": found.generation,
+            "seconds": round(summary.seconds, 6),
+            "ttfb": round(summary.ttfb, 6),
+            "waited": round(summary.waited, 6),
+            "upstream_seconds": round(summary.upstream_seconds, 6),
+            "bytes_in": found.bytes_in,
+            "bytes_out": found.bytes_out,
+            "steps": [_step(step, found.started) for step in summary.steps],
+        }
+
+
+def _step(step: Step, started: float) -> Fields:
+    """`at` is counted from the start of the call; `why` says why the next step came."""
+    told: Fields = {
+        "kind": step.kind,
+        "target": step.target,
+        "outcome": step.outcome,
+        "at": round(step.at - started, 6),
+        "seconds": round(step.seconds, 6),
+    }
+    if step.status:
+        told["status_code"] = step.status
+    if step.why:
+        told["why"] = step.why
+    return told
