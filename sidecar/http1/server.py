@@ -1,0 +1,473 @@
+"""A caller's connection: requests in order, one task, one timer.
+
+What holds:
+
+- One task serves the requests one after another. It is woken by a future only
+  when it has nothing to do; pipelined requests are taken from the queue.
+- While a request is answered, what the caller sends on is kept unparsed, up to
+  a mark; reading goes on, because that is how a caller who leaves is noticed.
+  That cancels the task at once: an upstream call that nobody waits for costs money.
+- One timer for the connection looks at what it waits for when it fires. Nothing is
+  armed or cancelled per request.
+- What cannot be served is answered after the requests before it, and the
+  connection ends. One bad connection cannot touch another (rule 15).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from sidecar.errors import CallerLeft, InternalError, Refused, RequestTimeout
+from sidecar.http1.intake import Intake
+from sidecar.http1.reply_framing import DateLine
+from sidecar.http1.request import DRAINABLE, MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sidecar.http1.connections import Connections
+    from sidecar.http1.request import Request
+
+LINGER = 2.0
+"""Seconds in which a caller may read the last reply while it still sends (RFC 9112, section 9.6)."""
+
+_RESET = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """What a caller may send, and how slowly. Times in seconds, 0 for no limit."""
+
+    max_headers: int = 128
+    max_header_bytes: int = 32 * 1024
+    header_timeout: float = 10.0
+    """For a head, from its first byte: 408."""
+    body_timeout: float = 60.0
+    """Longest silence inside a body: reading it fails with `RequestTimeout`."""
+    keepalive: float = 75.0
+    """For an idle connection: closed silently."""
+
+
+class ServerConnection(asyncio.Protocol):
+    """`serve` answers each request; a `Refused` that leaves it is answered by `refuse`.
+
+    `refuse` renders the whole answer (it says `Connection: close`) to what was not
+    served, with the request if its head was complete. Any other exception of `serve`
+    is told to `crashed`, and this connection ends.
+    """
+
+    __slots__ = (
+        "_closing", "_crashed", "_deaf", "_detached", "_drained_from", "_failure", "_intake", "_limits",
+        "_reading_paused", "_refuse", "_serve", "_serving", "_since", "_stash", "_stash_size", "_task", "_timer",
+        "_timer_at", "_waiter", "_writable", "date", "local", "loop", "lost", "peer", "registry", "secure",
+        "transport", "writing_paused",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+
+    def __init__(
+        self,
+        serve: Callable[[Request], Awaitable[None]],
+        limits: ServerLimits,
+        refuse: Callable[[Refused, Request | None], bytes],
+        registry: Connections,
+        secure: bool = False,
+        *,
+        crashed: Callable[[BaseException], None],
+        date: DateLine | None = None,
+    ) -> None:
+        self._serve = serve
+        self._limits = limits
+        self._refuse = refuse
+        self._crashed = crashed
+        self.registry = registry
+        self.secure = secure
+        self.date = date if date is not None else _DATE
+        self.loop = asyncio.get_running_loop()
+        self.peer = self.local = ""
+        self._intake = Intake(self, limits)
+        self._stash: list[bytes] = []
+        self._stash_size = 0
+        self._task: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._serving: Request | None = None
+        self._failure: tuple[Refused, Request | None] | None = None
+        self._drained_from = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._since = 0.0
+        """When what the timer looks at began: the idle time, the head, the silence, the end."""
+        self._deaf = False
+        """What the caller sends is not looked at any more."""
+        self._closing = False
+        self._detached = False
+        self._reading_paused = False
+        self.writing_paused = False
+        self.lost = False
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self.peer = _address(transport.get_extra_info("peername")) or "unix"
+        self.local = _address(transport.get_extra_info("sockname"))
+        self.registry.add(self)
+        self._clock()
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        intake = self._intake
+        if intake.receiving is None and (self._serving is not None or intake.waiting):
+            self._keep(data)
+        else:
+            self._take(data)
+
+    def eof_received(self) -> None:
+        """The transport closes itself after this, with what was written."""
+        self._leave()
+        self._clock()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's interface
+        self.lost = self._closing = True
+        self._leave()
+        if self._timer is not None:
+            self._timer.cancel()
+        writable = self._writable
+        if writable is not None and not writable.done():
+            writable.set_exception(CallerLeft())
+            writable.exception()  # the task is cancelled and may never look
+        self._intake.forget()
+        self.registry.discard(self)
+
+    def pause_writing(self) -> None:
+        self.writing_paused = True
+
+    def resume_writing(self) -> None:
+        self.writing_paused = False
+        writable = self._writable
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
+    # What a request calls.
+
+    async def writable(self) -> None:
+        if self.lost:
+            raise CallerLeft
+        if self.writing_paused:
+            self._writable = self.loop.create_future()
+            await self._writable
+
+    def body_waits(self) -> None:
+        """So much of a body is unread that the caller has to wait."""
+        if not self._reading_paused and not self._closing:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def body_taken(self) -> None:
+        if self._reading_paused:
+            self._resume()
+            self._clock()
+
+    def body_wanted(self) -> None:
+        if not self._deaf:
+            self._clock()
+
+    def cut(self, *, reset: bool) -> None:
+        """End without a proper end of the reply; with `reset` the caller's socket sees an error."""
+        if self.lost:
+            return
+        if reset:
+            sock = self.transport.get_extra_info("socket")
+            if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            if self.secure:  # a TLS close would say that all is well
+                self.transport.abort()
+        self._end(linger=False)
+
+    def detach(self) -> tuple[asyncio.Transport, bytes]:
+        early = b"".join(self._stash)
+        self._stash.clear()
+        self._deaf = self._detached = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._resume()
+        return self.transport, early
+
+    # What the registry calls.
+
+    @property
+    def idle(self) -> bool:
+        intake = self._intake
+        return (
+            self._serving is None
+            and not intake.waiting
+            and intake.receiving is None
+            and not intake.in_head
+            and not self._closing
+        )
+
+    def close_when_idle(self) -> None:
+        if self.idle:
+            self._end(linger=False)
+
+    def abort(self) -> None:
+        self._closing = self._deaf = True
+        self.transport.abort()
+
+    # Reading.
+
+    def _take(self, data: bytes) -> None:
+        intake = self._intake
+        new_head = not intake.in_head
+        try:
+            rest = intake.take(data)
+        except Refused as refused:
+            self._fail(refused)
+            return
+        except Exception as error:  # noqa: BLE001 - a bug of ours ends this connection only
+            self._crashed(error)
+            self._fail(InternalError())
+            return
+        if rest:
+            self._keep(rest)
+        if intake.waiting:
+            self._wake()
+        receiving = intake.receiving
+        if receiving is not None:
+            if receiving.finished and receiving.arrived - self._drained_from > DRAINABLE:
+                self._end(linger=True)
+            else:
+                self._clock()
+        elif intake.ended:
+            self._deaf = True
+        elif intake.in_head and new_head and self._serving is None and not intake.waiting:
+            self._clock()
+
+    def _keep(self, data: bytes) -> None:
+        self._stash.append(data)
+        self._stash_size += len(data)
+        if self._stash_size > MARK:
+            self.body_waits()
+
+    def _resume(self) -> None:
+        if self._reading_paused and not self.lost:
+            self._reading_paused = False
+            self.transport.resume_reading()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+        elif self._task is None:
+            self._task = self.loop.create_task(self._run())
+
+    def _fail(self, refused: Refused) -> None:
+        """What the caller sends cannot be served from here on."""
+        self._deaf = True
+        intake = self._intake
+        request = intake.receiving
+        if request is not None:
+            if request.finished:
+                self._end(linger=True)
+                return
+            request.fail(refused)
+            if request is self._serving:
+                return  # whoever serves it answers, and the connection ends with that
+            intake.waiting.remove(request)
+            intake.receiving = None
+        self._failure = (refused, request)
+        if self._serving is None and not intake.waiting:
+            self._answer_failure()
+
+    def _answer_failure(self) -> None:
+        assert self._failure is not None
+        self._reject(*self._failure)
+
+    def _reject(self, refused: Refused, request: Request | None) -> None:
+        if not self._closing:
+            self.transport.write(self._refuse(refused, request))
+            self._end(linger=True)
+
+    # Serving.
+
+    async def _run(self) -> None:
+        intake = self._intake
+        waiting = intake.waiting
+        try:
+            while True:
+                while not waiting:
+                    if self._stash:
+                        self._unkeep()
+                    elif self._failure is not None:
+                        self._answer_failure()
+                    if self._closing:
+                        return
+                    if not waiting:
+                        self._clock()
+                        self._waiter = self.loop.create_future()
+                        await self._waiter
+                self._serving = request = waiting.popleft()
+                request.settle()
+                try:
+                    await self._serve(request)
+                except Exception as error:  # noqa: BLE001 - the edge: nothing may pass it
+                    self._crash(request, error)
+                    return
+                if not self._goes_on(request):
+                    return
+                if self.writing_paused:
+                    await self.writable()
+                self._serving = None
+        except CallerLeft:
+            pass
+        finally:
+            self._serving = None
+            if self._detached:
+                self.registry.discard(self)
+                self.transport.close()
+            elif not self._closing:
+                self.abort()
+
+    def _unkeep(self) -> None:
+        data = b"".join(self._stash)
+        self._stash.clear()
+        self._stash_size = 0
+        self._take(data)
+        if self._stash_size <= MARK and not (self._closing or self._deaf):
+            self._resume()
+
+    def _goes_on(self, request: Request) -> bool:
+        """The request has been served: may another one follow?"""
+        if self._closing or self._detached:
+            return False
+        if not request.finished:
+            self._crash(request, request.error or RuntimeError("a request was served without a reply"))
+            return False
+        if request.close_after or not request.keep_alive or self.registry.draining:
+            self._end(linger=not request.complete)
+            return False
+        if not request.complete:
+            if request.error is not None or (request.length is not None and not request.drainable):
+                self._end(linger=True)
+                return False
+            self._drained_from = request.arrived
+            request.discard()
+            self._resume()
+        return True
+
+    def _crash(self, request: Request, error: Exception) -> None:
+        if self.lost or isinstance(error, CallerLeft):
+            return
+        if not isinstance(error, Refused):
+            self._crashed(error)
+            error = InternalError()
+        if self._detached:
+            return
+        if not request.answered:
+            self._reject(error, request)
+        elif not request.finished:
+            request.abort()
+        else:
+            self._end(linger=not request.complete)
+
+    def _leave(self) -> None:
+        """The caller is gone."""
+        self._deaf = True
+        intake = self._intake
+        if intake.receiving is not None:
+            intake.receiving.fail(CallerLeft())
+        intake.waiting.clear()
+        self._stash.clear()
+        if self._task is not None:
+            self._task.cancel()
+        self._closing = True
+
+    def _end(self, *, linger: bool) -> None:
+        """Close when all is written; with `linger` the caller may still be sending, and must not get a reset for it."""
+        if self._closing:
+            return
+        self._closing = self._deaf = True
+        self._stash.clear()
+        if linger:
+            self._resume()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        else:
+            self.transport.close()
+        self._clock()
+
+    # Time.
+
+    def _clock(self) -> None:
+        """Something began just now that must not last for ever."""
+        self._since = self.loop.time()
+        due = self._due()
+        if due is not None and (self._timer is None or due < self._timer_at):
+            self._arm(due)
+
+    def _due(self) -> float | None:
+        """When patience ends with what the caller owes us; None if nothing is owed."""
+        limits = self._limits
+        intake = self._intake
+        if self._closing:
+            patience = LINGER
+        elif intake.receiving is not None:
+            # A caller that waits for `100 Continue`, or for us to read on, is not silent.
+            if self._deaf or self._reading_paused or intake.receiving.expects_continue:
+                return None
+            patience = limits.body_timeout
+        elif self._serving is not None or intake.waiting:
+            return None
+        elif intake.in_head:
+            patience = limits.header_timeout
+        else:
+            patience = limits.keepalive
+        return self._since + patience if patience else None
+
+    def _arm(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = self.loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        due = self._due()
+        if due is None:
+            return
+        if self.loop.time() < due:
+            self._arm(due)
+            return
+        intake = self._intake
+        if self._closing:
+            self._tick_closing()
+        elif intake.receiving is not None:
+            self._fail(RequestTimeout("the request body has stopped coming"))
+        elif intake.in_head:
+            self._fail(RequestTimeout("the request head took too long"))
+        else:
+            self._end(linger=False)
+
+    def _tick_closing(self) -> None:
+        """A last reply that is still being taken is given its time."""
+        left = self.transport.get_write_buffer_size()
+        if left and left != self._drained_from:
+            self._drained_from = left
+            self._clock()
+        else:
+            self.transport.abort()
+
+
+def _address(name: object) -> str:
+    return str(name[0]) if isinstance(name, tuple) else ""
+
+
+_DATE = DateLine()
