@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sidecar.telemetry.lines import Timestamp, as_json, as_text
-from sidecar.telemetry.log_writer import LogWriter, own_standard_streams
+from sidecar.telemetry.log_writer import LogWriter
 from sidecar.telemetry.process_log import LineHandler, install, set_level
 from sidecar.telemetry.start import process_log_to
 
