@@ -117,6 +117,7 @@ INJECTED = {"time.time", "time.monotonic", "time.perf_counter", "random.random",
 # Sources whose tests stand somewhere else than at the mirrored place, and where.
 TESTED_IN: dict[str, str] = {
     "sidecar.standins.raw": "tests/standins/test_http.py",  # bytes are shown where they are sent
+    "sidecar.standins.demo_policy": "tests/standins/test_demo.py",
 }
 
 LONGEST = 400

@@ -1,0 +1,240 @@
+"""What `sidecar demo` shows: a sidecar between live traffic and five services in trouble.
+
+The story takes less than ten seconds: each kind of trouble once, a line a request,
+told from what came back and from the sidecar's own timeline of it. After that
+traffic goes on quietly, with a line every ten seconds, until it is ended; whoever
+watches can now type the commands it prints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from sidecar.standins.demo_policy import policy
+from sidecar.standins.faults import HEALTHY, Fault, Kind
+from sidecar.standins.http import StandIn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAULTS = {
+    "steady": HEALTHY,
+    "flaky": Fault(Kind.FAIL, share=0.5),
+    "slow": Fault(Kind.SLOW, delay=3),
+    "gone": Fault(Kind.DEAD),
+    "moody": HEALTHY,
+}
+QUIET_EVERY = 0.5
+"""Seconds between two requests after the story: enough to keep every breaker's window filled."""
+SUMMARY_EVERY = 20
+"""Requests between two summary lines."""
+ROUTES = ("steady", "flaky", "slow", "gone", "chain", "limited", "moody")
+PATIENCE = aiohttp.ClientTimeout(total=15)
+
+
+@dataclass(slots=True)
+class Tally:
+    """How the calls went, as their callers saw them."""
+
+    calls: int = 0
+    well: int = 0
+    rescued: int = 0
+    """Well, although it took more than one attempt."""
+    refused: int = 0
+    """Refused by the sidecar itself."""
+    unwell: int = 0
+
+    def count(self, status: int, attempts: int, *, ours: bool) -> None:
+        """One call more; `ours`: the sidecar answered by itself."""
+        self.calls += 1
+        if status < 400:
+            self.well += 1
+            self.rescued += attempts > 1
+        elif ours:
+            self.refused += 1
+        else:
+            self.unwell += 1
+
+    def __str__(self) -> str:
+        return (
+            f"{self.calls} calls: {self.well} answered well, {self.rescued} of them after trouble; "
+            f"{self.refused} refused early; {self.unwell} failed"
+        )
+
+
+@dataclass(slots=True)
+class Demo:
+    """The stand-ins and the traffic. `say` gets one line at a time."""
+
+    say: Callable[[str], None]
+    standins: dict[str, StandIn] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    states: dict[str, str] = field(default_factory=dict)
+
+    async def start(self, http: str, admin: str) -> str:
+        """Start the stand-ins. The policy for a sidecar that listens at these addresses."""
+        self.standins = {name: StandIn(name, fault=fault) for name, fault in FAULTS.items()}
+        urls = {name: await standin.start() for name, standin in self.standins.items()}
+        return policy(http, admin, urls)
+
+    async def stop(self) -> None:
+        """Stop the stand-ins."""
+        for standin in self.standins.values():
+            await standin.stop()
+
+    async def play(self, http: str, admin: str, seconds: float | None = None) -> None:
+        """Make traffic against a running sidecar (its two base URLs), for `seconds` or until cancelled."""
+        async with aiohttp.ClientSession(timeout=PATIENCE) as session:
+            traffic = Traffic(self, session, http, admin)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await traffic.story()
+                    self.hints(http, admin)
+                    await traffic.quiet()
+        self.say(f"\n{self.tally}")
+
+    def hints(self, http: str, admin: str) -> None:
+        """What to try by hand now."""
+        steady, moody = self.standins["steady"].url, self.standins["moody"].url
+        for line in (
+            "",
+            "Now you. Traffic goes on quietly; Ctrl-C ends it.",
+            "",
+            f"  curl -i {http}/flaky/you                    half of its answers are 500: you see none",
+            f"  curl -i {http}/slow/you                     X-Sidecar-Upstream says who answered in time",
+            f"  curl -i {http}/chain/you                    everybody is away, and still an answer",
+            f"  for i in 1 2 3 4 5; do curl -i {http}/limited/you; done",
+            f"  curl -N -H 'Accept: text/event-stream' {http}/steady/you",
+            f"  curl {admin}/circuit-breakers               which are open, and until when",
+            f"  curl {admin}/requests/ID                    the story of one call; ID is its X-Sidecar-Request-ID",
+            f"  curl {admin}/metrics",
+            "",
+            "And make trouble yourself, at the services' own ports:",
+            "",
+            f'  curl -d \'{{"kind": "fail", "status": 503}}\' {moody}/_fault',
+            f'  curl -d \'{{"kind": "dead", "lasts": 20}}\' {steady}/_fault',
+            "",
+        ):
+            self.say(line)
+
+
+@dataclass(slots=True)
+class Traffic:
+    """The callers of the demo, one after the other."""
+
+    demo: Demo
+    session: aiohttp.ClientSession
+    http: str
+    admin: str
+    number: int = 0
+
+    async def story(self) -> None:
+        """Each kind of trouble once. Under ten seconds."""
+        say, moody = self.demo.say, self.demo.standins["moody"]
+        say(f"The sidecar is at {self.http}, its admin listener at {self.admin}.\n")
+        say("A healthy service; the call passes through:")
+        await self.ask("steady")
+        say("\nHalf of this one's answers are 500. Its callers see none of them:")
+        for _ in range(3):
+            await self.ask("flaky")
+        say("\nThis one takes three seconds. After 0.4 the next in the chain is asked; after three of those its")
+        say("breaker opens, and the call does not even wait:")
+        for _ in range(4):
+            await self.ask("slow")
+        say("\nNobody listens here:")
+        for _ in range(2):
+            await self.ask("gone")
+        say("\nA chain whose services are all away ends in an answer that stands in the policy file:")
+        await self.ask("chain")
+        say("\nThirty a minute, three at once. The fourth is told when to come back:")
+        for _ in range(4):
+            await self.ask("limited")
+        say("\nA stream passes as it comes:")
+        await self.listen()
+        say("\nA service falls ill. Three failures open its breaker; it is left alone, then probed, then trusted:")
+        await self.ask("moody")
+        await moody.switch(Fault(Kind.FAIL))
+        for _ in range(4):
+            await self.ask("moody")
+        await moody.switch(HEALTHY)
+        await asyncio.sleep(1.1)
+        for _ in range(2):
+            await self.ask("moody")
+
+    async def quiet(self) -> None:
+        """The same traffic without a word but for breakers that move, and a summary now and then."""
+        while True:
+            for route in ROUTES:
+                await self.ask(route, quiet=True)
+                await asyncio.sleep(QUIET_EVERY)
+                if self.demo.tally.calls % SUMMARY_EVERY == 0:
+                    self.demo.say(f"  {self.demo.tally}")
+
+    async def ask(self, route: str, *, quiet: bool = False) -> None:
+        """One call of that route, and a line that tells how it went."""
+        self.number += 1
+        path = f"/{route}/{self.number}"
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        async with self.session.get(self.http + path) as reply:
+            await reply.read()
+        took = clock() - began
+        told = reply.headers
+        attempts = int(told.get("X-Sidecar-Attempts", "0"))
+        self.demo.tally.count(reply.status, attempts, ours="Proxy-Status" in told)
+        if not quiet:
+            upstream = told.get("X-Sidecar-Upstream", "") or "sidecar"
+            steps = await self.steps(told.get("X-Sidecar-Request-ID", ""))
+            again = f", again in {told['Retry-After']} s" if "Retry-After" in told else ""
+            self.demo.say(f"  GET {path:<12} {reply.status} by {upstream:<14} {took * 1000:5.0f} ms   {steps}{again}")
+        await self.breakers()
+
+    async def listen(self) -> None:
+        """A stream of events, with the moment at which each came."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        headers = {"Accept": "text/event-stream"}
+        async with self.session.get(f"{self.http}/steady/events", headers=headers) as reply:
+            moments = [clock() - began async for line in reply.content if line.startswith(b"id:")]
+        self.demo.tally.count(reply.status, 1, ours=False)
+        self.demo.say("  GET /steady/events: an event at " + ", ".join(f"{at:.1f}" for at in moments) + " s")
+
+    async def steps(self, request_id: str) -> str:
+        """The sidecar's own timeline of a call, in a few words."""
+        # A call is written down when its last byte has left; the caller may be a moment earlier.
+        for _ in range(20):
+            async with self.session.get(f"{self.admin}/requests/{request_id}") as reply:
+                if reply.status == 200:
+                    return " → ".join(in_words(step) for step in (await reply.json())["steps"])
+            await asyncio.sleep(0.01)
+        return ""
+
+    async def breakers(self) -> None:
+        """Say which breakers have moved since the last look."""
+        async with self.session.get(f"{self.admin}/circuit-breakers") as reply:
+            now = {name: told["state"] for name, told in (await reply.json()).items()}
+        for name, state in now.items():
+            before = self.demo.states.get(name, "closed")
+            if state != before:
+                self.demo.say(f"      breaker {name}: {before} → {state}")
+        self.demo.states = now
+
+
+def in_words(step: dict[str, object]) -> str:
+    """One step of a timeline, such as `flaky 500`, `slow timed_out after 400 ms` or `gone skipped: circuit_open`."""
+    target, outcome = step["target"], str(step["outcome"])
+    after = f"{float(str(step['seconds'])) * 1000:.0f} ms"
+    match step["kind"]:
+        case "wait":
+            return f"waits {after}"
+        case "skip":
+            return f"{target} skipped: {outcome}"
+        case _ if "status_code" in step:
+            return f"{target} {step['status_code']}"
+        case _:
+            return f"{target} {outcome} after {after}"

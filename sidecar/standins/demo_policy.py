@@ -1,0 +1,83 @@
+"""The policy file of `sidecar demo`. `$names` are filled in when the demo starts."""
+
+from __future__ import annotations
+
+from string import Template
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+POLICY = Template("""\
+[listen]
+http  = "$http"
+admin = "$admin"
+grpc  = ""
+
+[telemetry]
+access_log = false             # the demo tells its own story
+log_level  = "error"
+log_format = "console"
+
+[limits]
+linger = "0s"                  # Ctrl-C ends it at once
+
+[upstreams.steady]             # answers well
+url = "$steady"
+
+[upstreams.flaky]              # every second answer is a 500
+url = "$flaky"
+circuit_breaker = { failure_rate = 0.9 }
+
+[upstreams.slow]               # takes three seconds; nobody here waits longer than 0.4
+url = "$slow"
+timeout = { attempt = "400ms" }
+circuit_breaker = { failure_threshold = 3 }
+
+[upstreams.gone]               # nobody listens there
+url = "$gone"
+
+[upstreams.moody]              # well, then unwell, then well again
+url = "$moody"
+circuit_breaker = { failure_threshold = 3, recovery_first = "1s", recovery_timeout = "4s" }
+
+[routes.steady]
+match = { path = "/steady/*" }
+chain = ["steady"]
+
+[routes.flaky]
+match = { path = "/flaky/*" }
+chain = ["flaky"]
+
+[routes.slow]
+match = { path = "/slow/*" }
+chain = ["slow", "steady"]
+
+[routes.gone]
+match = { path = "/gone/*" }
+chain = ["gone", "steady"]
+
+[routes.chain]
+match = { path = "/chain/*" }
+chain = ["gone", "slow", "static/sorry"]
+
+[routes.limited]
+match = { path = "/limited/*" }
+chain = ["steady"]
+rate_limit = { per_minute = 30, burst = 3, key = "ip" }
+
+[routes.moody]
+match = { path = "/moody/*" }
+chain = ["moody"]
+retry = { tries = 1 }          # so that the breaker is seen alone
+
+[static.sorry]
+status = 200
+headers = { content-type = "application/json" }
+body = '{"service": "static/sorry", "note": "all are away: this answer stands in the policy file"}'
+""")
+
+
+def policy(http: str, admin: str, urls: Mapping[str, str]) -> str:
+    """The text, with where the sidecar listens and the upstreams' URLs by name."""
+    return POLICY.substitute(urls, http=http, admin=admin)

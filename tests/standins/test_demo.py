@@ -1,0 +1,112 @@
+"""The demo's own parts, against a fake sidecar; `tests/cli/test_demo.py` runs the whole of it."""
+
+from __future__ import annotations
+
+import tomllib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sidecar.settings import Settings
+from sidecar.standins.demo import FAULTS, ROUTES, Demo, Tally, Traffic, in_words
+from sidecar.standins.demo_policy import policy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+URLS = dict.fromkeys(FAULTS, "http://127.0.0.1:9000")
+
+
+def test_the_policy_is_a_good_one_and_has_every_route_that_is_asked() -> None:
+    settings = Settings.model_validate(tomllib.loads(policy("127.0.0.1:7070", "127.0.0.1:7072", URLS)))
+    assert set(settings.routes) == set(ROUTES)
+    assert set(settings.upstreams) == set(FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"kind": "attempt", "target": "flaky", "outcome": "status", "status_code": 500, "seconds": 0.1}, "flaky 500"),
+        ({"kind": "attempt", "target": "slow", "outcome": "timed_out", "seconds": 0.4}, "slow timed_out after 400 ms"),
+        ({"kind": "wait", "target": "flaky", "outcome": "status", "seconds": 0.1}, "waits 100 ms"),
+        ({"kind": "skip", "target": "gone", "outcome": "circuit_open", "seconds": 0}, "gone skipped: circuit_open"),
+    ],
+)
+def test_a_step_is_told_in_a_few_words(step: dict[str, object], words: str) -> None:
+    assert in_words(step) == words
+
+
+def test_the_tally_tells_rescued_calls_from_refused_and_failed_ones() -> None:
+    tally = Tally()
+    tally.count(200, 1, ours=False)
+    tally.count(200, 2, ours=False)
+    tally.count(429, 0, ours=True)
+    tally.count(500, 1, ours=False)
+    assert str(tally) == "4 calls: 2 answered well, 1 of them after trouble; 1 refused early; 1 failed"
+
+
+class FakeSidecar:
+    """Answers each call as `replies` say, and its admin paths as a sidecar would."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.state = "closed"
+        self.steps: list[dict[str, object]] = []
+        self.unwritten = 0
+        """How often the timeline is asked before the call stands in it."""
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/circuit-breakers":
+            return web.json_response({"moody": {"state": self.state}})
+        if request.path.startswith("/requests/"):
+            self.unwritten -= 1
+            return web.json_response({"steps": self.steps}, status=404 if self.unwritten >= 0 else 200)
+        return web.Response(status=self.status, headers=self.headers)
+
+    @asynccontextmanager
+    async def traffic(self, demo: Demo) -> AsyncIterator[Traffic]:
+        runner = web.ServerRunner(web.Server(self.serve, access_log=None))
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        url = f"http://{host}:{port}"
+        async with aiohttp.ClientSession() as session:
+            yield Traffic(demo, session, url, url)
+        await runner.cleanup()
+
+
+async def test_a_call_is_told_from_what_came_back_and_from_its_timeline() -> None:
+    said: list[str] = []
+    sidecar = FakeSidecar()
+    sidecar.headers = {"X-Sidecar-Attempts": "2", "X-Sidecar-Upstream": "flaky", "X-Sidecar-Request-ID": "a-1"}
+    sidecar.steps = [
+        {"kind": "attempt", "target": "flaky", "outcome": "server_error", "status_code": 500, "seconds": 0.001},
+        {"kind": "wait", "target": "flaky", "outcome": "server_error", "seconds": 0.1},
+        {"kind": "attempt", "target": "flaky", "outcome": "ok", "status_code": 200, "seconds": 0.001},
+    ]
+    sidecar.unwritten = 1
+    async with sidecar.traffic(Demo(said.append)) as traffic:
+        await traffic.ask("flaky")
+    assert said[0].startswith("  GET /flaky/1     200 by flaky")
+    assert said[0].endswith("flaky 500 → waits 100 ms → flaky 200")
+
+
+async def test_a_breaker_that_moved_is_told_once() -> None:
+    said: list[str] = []
+    sidecar = FakeSidecar()
+    sidecar.state = "open"
+    sidecar.status = 503
+    sidecar.headers = {"Proxy-Status": "sidecar; error=destination_unavailable", "Retry-After": "1"}
+    demo = Demo(said.append)
+    async with sidecar.traffic(demo) as traffic:
+        await traffic.ask("moody", quiet=True)
+        await traffic.ask("moody")
+    assert said[0] == "      breaker moody: closed → open"
+    assert said[1].endswith(", again in 1 s")
+    assert len(said) == 2
+    assert demo.tally.refused == 2
