@@ -5,32 +5,32 @@ An exchange: `send` the request (whole, or its head with the body to follow by
 `b""` unless the body came `whole` with the head. Then the connection goes back to
 its pool, which keeps it only if it is `reusable`.
 
-llhttp calls back while it parses; the callbacks only store. What they stored is
-acted on once, at the end of `data_received`, so that a small reply costs one
-wake-up and is `whole`. No timer is set unless a read has to wait.
+What arrived is acted on once, at the end of `data_received`, so that a small reply
+costs one wake-up and is `whole`. No timer is set unless a read has to wait.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import select
 from typing import TYPE_CHECKING, cast
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-
-from sidecar.http1.failures import ConnectionDied, ExchangeFailed, ReplyCut, ReplyStalled, ReplyUnparseable
-from sidecar.http1.reply import MAX_HEAD, OneLength, ReplyHead, stays_open
+from sidecar.http1.failures import ConnectionDied, ExchangeFailed, ReplyCut, ReplyStalled
+from sidecar.http1.reply_parser import ReplyParser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sidecar.call import Header, Headers
+    from sidecar.http1.reply import ReplyHead
 
 HIGH_WATER = 64 * 1024
 """Bytes of a reply's body held before reading pauses (rule 9)."""
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(ReplyParser, asyncio.Protocol):
     """The client's end of one HTTP/1.1 connection.
 
     `reused`: it has carried an exchange before. `bytes_written`, `bytes_seen`: of this
@@ -40,42 +40,21 @@ class ClientConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_beginning_odd", "_buffered", "_complete", "_continued", "_drained", "_error", "_expecting", "_fields",
-        "_go_ahead", "_head", "_head_only", "_idle", "_interim", "_leftover", "_lenient", "_loop", "_lost",
-        "_news", "_on_interim", "_one_length", "_overhead", "_parser", "_pieces", "_poll", "_quiet_since",
-        "_read_paused", "_reason", "_request_left", "_spent", "_timer", "_transport", "_until_close",
-        "_upgrade", "_waiter", "_write_paused", "bytes_seen", "bytes_written", "idle_since", "leased",
-        "on_lost", "peer", "reused", "trailers",
+        "_drained", "_expecting", "_fd", "_go_ahead", "_idle", "_loop", "_lost", "_on_interim", "_poll",
+        "_quiet_since", "_read_paused", "_request_left", "_timer", "_transport", "_waiter", "_write_paused",
+        "bytes_written", "idle_since", "leased", "on_lost", "peer", "reused",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, lenient_length: bool = False) -> None:
+        super().__init__(lenient_length=lenient_length)
         self._loop = loop
-        self._lenient = lenient_length
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self._parser = HttpResponseParser(self)
         self._poll: Callable[[int], list[tuple[int, int]]] | None = None
+        self._fd = -1  # of a socket without TLS
         self._lost = False
         self._expecting = False  # a reply is awaited or on its way: bytes at any other time are nobody's
-        self._spent = False  # what it carries next could not be trusted
-        self._error: ExchangeFailed | None = None
-        self._head: ReplyHead | None = None
-        self._head_only = False
-        self._complete = False
-        self._interim = False
-        self._until_close = False
-        self._beginning_odd = False
-        self._upgrade = False
-        self._reason = b""
-        self._fields: Headers = []
-        self._pieces: list[bytes] = []
-        self._buffered = 0
-        self._overhead = 0
-        self._leftover = b""
-        self._news: list[tuple[int, Headers]] = []
         self._on_interim: Callable[[int, Headers], None] | None = None
-        self._one_length: OneLength | None = None
         self._request_left: int | None = 0  # body bytes still owed; None: chunks until `end_body`
-        self._continued = False
         self._read_paused = False
         self._write_paused = False
         self._waiter: asyncio.Future[None] | None = None
@@ -86,8 +65,6 @@ class ClientConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self.reused = False
         self.bytes_written = 0
-        self.bytes_seen = 0
-        self.trailers: Headers = []
         self.peer: object = None
         # The pool's marks.
         self.leased = False
@@ -117,27 +94,10 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._lost or self._transport.is_closing():
             raise ConnectionDied("the connection was closed before the request", reused=self.reused, written=False)
-        if self._head_only:
-            # llhttp still waits for the body of the last reply to a HEAD.
-            self._parser = HttpResponseParser(self)
-        self._head_only = head_only
-        self._head = None
-        self._complete = False
-        self._until_close = False
-        self._upgrade = upgrade
-        self._reason = b""
-        self._fields = []
-        self._pieces = []
-        self._buffered = 0
-        self._overhead = 0
+        self.begin(head_only=head_only, upgrade=upgrade)
         self._on_interim = interim
         self._request_left = length
-        self._continued = False
         self._idle = idle
-        self.trailers = []
-        if self._lenient:
-            self._one_length = OneLength()
-        self.bytes_seen = 0
         self.bytes_written = len(data)
         self._expecting = True
         self._transport.write(data)
@@ -160,17 +120,17 @@ class ClientConnection(asyncio.Protocol):
         self.bytes_written += len(piece)
         self._transport.write(piece)
 
-    def end_body(self, trailers: list[Header] | tuple[Header, ...] = ()) -> None:
+    def end_body(self, trailers: Iterable[Header] = ()) -> None:
         """The request body is complete. Trailers go only behind chunks; the last chunk is not sent twice.
 
         A body shorter than its declared length cannot be ended: the connection is closed.
         """
         if self._request_left is None:
-            lines = b"".join(b"%b: %b\r\n" % field for field in trailers)
+            ending = b"0\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in trailers)
             self._request_left = 0
-            self.bytes_written += 5 + len(lines)
             if not self._lost:
-                self._transport.write(b"0\r\n%b\r\n" % lines)
+                self.bytes_written += len(ending)
+                self._transport.write(ending)
         elif self._request_left:
             self.close()
 
@@ -182,33 +142,33 @@ class ClientConnection(asyncio.Protocol):
             self._drained = self._loop.create_future()
             await self._drained
 
-    async def continued(self, patience: float) -> bool:
+    async def continued_within(self, seconds: float) -> bool:
         """Wait for 100 before the body of a request with `Expect: 100-continue`.
 
-        True: send the body now, since 100 came, or `patience` seconds passed and the upstream
-        may never send one (RFC 9110, section 10.1.1). False: the final reply came first.
+        True: send the body now, since 100 came, or the time passed and the upstream may never
+        send one (RFC 9110, section 10.1.1). False: the final reply came first, or none will.
         """
-        if not self._continued and self._head is None and self._error is None:
+        if not self.continued and self.final is None and self.error is None and not self._lost:
             self._go_ahead = waiter = self._loop.create_future()
-            timer = self._loop.call_later(patience, _set, waiter)
+            timer = self._loop.call_later(seconds, _set, waiter)
             try:
                 await waiter
             finally:
                 timer.cancel()
                 self._go_ahead = None
-        return self._head is None and self._error is None
+        return self.final is None and self.error is None and not self._lost
 
     # The reply.
 
     async def head(self) -> ReplyHead:
         """The final reply's head, with its body if all of it is here. Once per exchange."""
-        while self._head is None and self._error is None:
+        while self.final is None and self.error is None:
             self._waiter = self._loop.create_future()
             await self._waiter
-        if self._error is not None:
-            raise self._error  # also when the head had come: better known now than after it was passed on
-        head = cast("ReplyHead", self._head)
-        if self._complete:
+        if self.error is not None:
+            raise self.error  # also when the head had come: better known now than after it was passed on
+        head = cast("ReplyHead", self.final)
+        if self.complete:
             head.whole = self._take()
         return head
 
@@ -218,12 +178,12 @@ class ClientConnection(asyncio.Protocol):
         Raises `ReplyCut`, `ReplyUnparseable` or `ReplyStalled` once what had come before is read.
         """
         while True:
-            if self._pieces:
+            if self.pieces:
                 return self._take()
-            if self._complete:
+            if self.complete:
                 return b""
-            if self._error is not None:
-                raise self._error
+            if self.error is not None:
+                raise self.error
             self._waiter = self._loop.create_future()
             if self._idle:
                 self._quiet_since = self._loop.time()
@@ -231,52 +191,38 @@ class ClientConnection(asyncio.Protocol):
                     self._timer = self._loop.call_later(self._idle, self._check_silence)
             await self._waiter
 
-    @property
-    def complete(self) -> bool:
-        """The reply has arrived to its end, read or not."""
-        return self._complete
+    def detach(self) -> tuple[asyncio.Transport, bytes]:
+        """After 101: the transport and what came behind the head. The connection is spent.
+
+        Reading is paused; whoever takes over sets a protocol and resumes it.
+        """
+        leftover, self.leftover = self.leftover, b""
+        self._end()
+        return self._transport, leftover
+
+    # Its health.
 
     @property
     def reusable(self) -> bool:
         """Nothing of an exchange is left on it, and both sides keep it open."""
-        if self._lost or self._spent or self._expecting or self._request_left != 0 or self._transport.is_closing():
+        if self._lost or self.spent or self._expecting or self._request_left != 0 or self._transport.is_closing():
             return False
-        return self._head is None or self._head.keep_alive
+        return self.final is None or self.final.keep_alive
 
     def is_dead(self) -> bool:
         """Whether an idle connection is known to be gone, or has bytes that nobody asked for.
 
         Looks at the socket itself (0.3 us): the loop has not yet seen what arrived since its last turn.
         """
-        if self._lost or self._spent or self._transport.is_closing():
+        if self._lost or self.spent or self._transport.is_closing():
             return True
         return self._poll is not None and bool(self._poll(0))
 
-    def detach(self) -> tuple[asyncio.Transport, bytes]:
-        """After 101: the transport and what came behind the head. The connection is spent.
-
-        Reading is paused; whoever takes over sets a protocol and resumes it.
-        """
-        leftover, self._leftover = self._leftover, b""
-        self._end()
-        return self._transport, leftover
-
     def close(self) -> None:
         """End it now, whatever is on its way (idempotent)."""
-        self._spent = True
+        self.spent = True
         if not self._lost:
             self._transport.abort()
-
-    def _take(self) -> bytes:
-        pieces = self._pieces
-        if not pieces:
-            return b""
-        self._pieces = []
-        self._buffered = 0
-        if self._read_paused:
-            self._read_paused = False
-            self._transport.resume_reading()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     # Called by the transport.
 
@@ -284,51 +230,38 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self.peer = transport.get_extra_info("peername")
         raw = transport.get_extra_info("socket")
-        # On TLS a readable socket may be a session ticket: there only its end counts.
-        mask = select.POLLIN if transport.get_extra_info("ssl_object") is None else getattr(select, "POLLRDHUP", 0)
-        if raw is not None and mask and hasattr(select, "poll"):
-            poll = select.poll()
-            poll.register(raw.fileno(), mask)
-            self._poll = poll.poll
+        if raw is None or not hasattr(select, "poll"):
+            return
+        mask = select.POLLIN
+        if transport.get_extra_info("ssl_object") is None:
+            self._fd = raw.fileno()
+        else:
+            # A readable socket may hold a session ticket: with TLS only its end counts, where poll can tell.
+            mask = getattr(select, "POLLRDHUP", select.POLLHUP)
+        poll = select.poll()
+        poll.register(raw.fileno(), mask)
+        self._poll = poll.poll
 
     def data_received(self, data: bytes) -> None:
         if not self._expecting:
             self._unasked(data)
             return
-        if not self.bytes_seen:
-            # llhttp takes HTTP/0.9 and HTTP/2.0 for a version; asking it costs 0.3 us.
-            self._beginning_odd = not data.startswith(b"HTTP/1.")
-        self.bytes_seen += len(data)
-        if self._one_length is not None:
-            data = self._one_length.feed(data)
-        before = self._buffered
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade as stop:
-            self._transport.pause_reading()
-            self._leftover = data[stop.args[0] :]
-        except HttpParserError as error:
-            if self._complete:
-                self._spent = True
-            elif self._error is None:
-                self._error = ReplyUnparseable(str(error))
-        if self._complete:
-            self._expecting = False
-        elif self._buffered != before:
-            self._overhead = 0
-            if self._buffered > HIGH_WATER and not self._read_paused:
-                self._read_paused = True
-                self._transport.pause_reading()
-        else:
-            self._overhead += len(data)
-            if self._overhead > MAX_HEAD and self._error is None:
-                self._error = ReplyUnparseable("more than 64 KiB that is not body")
-        if self._news:
-            self._tell_interim()
-        if self._error is not None:
-            self._expecting = False
+        self.feed(data)
+        if self.error is not None:
             self.close()
-        if self._head is not None or self._error is not None:
+            self._expecting = False
+        elif self.complete:
+            self._expecting = False
+            if self.final is not None and self.final.status == 101:
+                self._transport.pause_reading()
+        elif self.buffered > HIGH_WATER and not self._read_paused:
+            self._read_paused = True
+            self._transport.pause_reading()
+        if self.news:
+            self._tell_interim()
+        if self.continued and self._go_ahead is not None:
+            _set(self._go_ahead)
+        if self.final is not None or self.error is not None:
             waiter = self._waiter
             if waiter is not None:
                 self._waiter = None
@@ -343,6 +276,8 @@ class ClientConnection(asyncio.Protocol):
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and self._expecting and self._fd >= 0:
+            self._hear_last_words()
         self._ended(exc)
 
     def pause_writing(self) -> None:
@@ -353,116 +288,56 @@ class ClientConnection(asyncio.Protocol):
         if self._drained is not None:
             _set(self._drained)
 
-    # Called by llhttp.
-
-    def on_message_begin(self) -> None:
-        if self._complete:
-            self._spent = True
-
-    def on_status(self, reason: bytes) -> None:
-        self._reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        if self._complete:
-            return
-        parser = self._parser
-        status = parser.get_status_code()
-        fields = self._fields
-        self._fields = []
-        if 100 <= status < 200 and status != 101:
-            self._interim = True
-            self._reason = b""
-            if status != 100:
-                self._news.append((status, fields))
-            else:
-                self._continued = True
-                if self._go_ahead is not None:
-                    _set(self._go_ahead)
-            if self._lenient:
-                self._one_length = OneLength()
-            return
-        self._one_length = None
-        length = coding = None
-        for name, value in fields:
-            size = len(name)
-            if size == 14 and name.lower() == b"content-length":
-                length = int(value)
-            elif size == 17 and name.lower() == b"transfer-encoding":
-                coding = value if coding is None else b"%b, %b" % (coding, value)
-        self._head = head = ReplyHead(status, self._reason, fields, length, None, parser.should_keep_alive())
-        problem = self._problem(head, coding)
-        if problem:
-            self._error = ReplyUnparseable(problem)
-            self._head = None
-        elif self._head_only:
-            self._complete = True
-            if not head.keep_alive:
-                head.keep_alive = stays_open(parser.get_http_version(), fields)
-        elif coding is None and length is None and status not in {101, 204, 304}:
-            self._until_close = True
-
-    def on_body(self, piece: bytes) -> None:
-        if self._complete:
-            self._spent = True
-            return
-        self._pieces.append(piece)
-        self._buffered += len(piece)
-
-    def on_message_complete(self) -> None:
-        if self._interim:
-            self._interim = False
-        elif not self._complete:
-            self._complete = True
-            self.trailers = self._fields
-            self._fields = []
-
     # What follows from it.
 
-    def _problem(self, head: ReplyHead, coding: bytes | None) -> str:
-        """Why a reply that llhttp lets pass cannot be used; empty when it can."""
-        if self._beginning_odd and self._parser.get_http_version() not in {"1.0", "1.1"}:
-            return "not HTTP/1.1"
-        if head.status < 100:
-            return f"status {head.status}"
-        if coding is not None and coding.lower() != b"chunked":
-            return f"Transfer-Encoding {coding.decode('latin-1')!r}: only chunked is read"
-        if self.bytes_seen > MAX_HEAD and sum(len(name) + len(value) + 4 for name, value in head.headers) > MAX_HEAD:
-            return "a head of more than 64 KiB"
-        if head.status == 101:
-            if not self._upgrade:
-                return "101 that was not asked for"
-            head.upgrade = next((value.lower() for name, value in head.headers if name.lower() == b"upgrade"), b"")
-            head.keep_alive = False
-        return ""
+    def _take(self) -> bytes:
+        pieces = self.pieces
+        if not pieces:
+            return b""
+        self.pieces = []
+        self.buffered = 0
+        if self._read_paused:
+            self._read_paused = False
+            if not self._lost:
+                self._transport.resume_reading()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _tell_interim(self) -> None:
-        news, self._news = self._news, []
+        news, self.news = self.news, []
         if self._on_interim is not None:
             for status, fields in news:
                 self._on_interim(status, fields)
 
     def _unasked(self, data: bytes) -> None:
         """Bytes that belong to no exchange: kept for a tunnel, else the beginning of a forged reply."""
-        if self._head is not None and self._head.status == 101:
-            self._leftover += data
+        if self.final is not None and self.final.status == 101:
+            self.leftover += data
             return
         self.close()
         self._leave_pool()
 
-    def _death(self) -> ExchangeFailed:
-        return self._error or ConnectionDied("the connection is closed", reused=self.reused, written=True)
+    def _hear_last_words(self) -> None:
+        """Read what came before the reset: an upstream that refuses a long body answers, closes and resets.
+
+        The loop gives up at the first write that fails, though the answer waits in the
+        socket, which is still open here. Lost without this: 4 of 100 such answers on uvloop,
+        23 on plain asyncio.
+        """
+        with contextlib.suppress(OSError):
+            for _ in range(16):
+                data = os.read(self._fd, HIGH_WATER)
+                if not data or not self._expecting:
+                    return
+                self.data_received(data)
 
     def _ended(self, exc: Exception | None) -> None:
         if self._lost:
             return
-        if self._expecting and self._error is None:
-            if self._head is not None and self._until_close and exc is None:
-                self._complete = True
+        if self._expecting and self.error is None:
+            if self.final is not None and self.until_close and exc is None and not self.spent:
+                self.complete = True
             else:
-                self._error = self._cut(exc)
+                self.error = self._cut(exc)
         self._end()
 
     def _end(self) -> None:
@@ -477,17 +352,18 @@ class ClientConnection(asyncio.Protocol):
                 _set(waiter)
         self._leave_pool()
 
-    def _cut(self, exc: Exception | None) -> ExchangeFailed:
-        how = f"the connection was reset ({exc})" if exc is not None else "the upstream closed the connection"
-        if not self.bytes_seen:
-            return ConnectionDied(f"{how} before a byte of the reply", reused=self.reused, written=True)
-        if self._head is None:
-            return ReplyCut(f"{how} inside the reply's head")
-        return ReplyCut(f"{how} inside the reply's body")
-
     def _leave_pool(self) -> None:
         if self.on_lost is not None:
             self.on_lost(self)
+
+    def _cut(self, exc: Exception | None) -> ExchangeFailed:
+        how = f"the connection was reset ({exc})" if exc is not None else "the connection was closed"
+        if not self.bytes_seen:
+            return ConnectionDied(f"{how} before a byte of the reply", reused=self.reused, written=True)
+        return ReplyCut(f"{how} inside the reply's {'head' if self.final is None else 'body'}")
+
+    def _death(self) -> ExchangeFailed:
+        return self.error or ConnectionDied("the connection is closed", reused=self.reused, written=True)
 
     def _check_silence(self) -> None:
         self._timer = None
@@ -497,7 +373,7 @@ class ClientConnection(asyncio.Protocol):
         if left > 0:
             self._timer = self._loop.call_later(left, self._check_silence)
             return
-        self._error = ReplyStalled(f"no byte of the reply for {self._idle:g} s")
+        self.error = ReplyStalled(f"no byte of the reply for {self._idle:g} s")
         self._expecting = False
         self.close()
         _set(self._waiter)

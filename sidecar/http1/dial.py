@@ -123,18 +123,14 @@ async def dial(addresses: Sequence[Address]) -> socket.socket:
         while waiting or running:
             if waiting:
                 running.add(asyncio.get_running_loop().create_task(_connect(waiting.popleft())))
-            done, _ = await asyncio.wait(
-                running, timeout=STAGGER if waiting else None, return_when=asyncio.FIRST_COMPLETED
-            )
+            pause = STAGGER if waiting else None
+            done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                error = task.exception()
-                if error is None:
-                    running.discard(task)
-                    return task.result()
                 running.discard(task)
-                if not isinstance(error, OSError):
-                    raise error
-                reasons[reason(error)] = None
+                try:
+                    return task.result()
+                except OSError as error:
+                    reasons[reason(error)] = None
     finally:
         await _call_off(running)
     raise ConnectFailed(", ".join(reasons))

@@ -138,17 +138,13 @@ class Pool:
         return PoolStats(len(self._idle), self._active, self._connecting, len(self._waiting))
 
     async def aclose(self) -> None:
-        """Close the idle connections now; the busy ones when they are released. Who waits is refused."""
+        """Close the idle connections now, the busy ones when they are released. Who comes later gets one of its own."""
         self._closed = True
         if self._reaper is not None:
             self._reaper.cancel()
             self._reaper = None
         while self._idle:
             self._discard(self._idle.popleft())
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_exception(PoolFull("the pool is closed"))
-        self._waiting.clear()
         await self._connector.aclose()
 
     async def _wait(self, seconds: float) -> ClientConnection | None:
