@@ -65,7 +65,7 @@ class Limiter(AsyncLimiter):
             longest = max(wait, longest)
         if not longest:
             for limiter in limiters:
-                limiter._level += amount
+                limiter._level += amount  # noqa: SLF001 - of our own class, leaked a moment ago
         return longest
 
     def charge(self, amount: float) -> None:

@@ -1,6 +1,6 @@
 """How long to wait before the next try.
 
-The wait is ours (`delay`: exponential with jitter) or the upstream's word
+The wait is ours (`backoff`: exponential with jitter) or the upstream's word
 (`parse_wait`, then `after`). Whether there is a next try is not asked here.
 """
 
@@ -25,7 +25,7 @@ _MILLISECONDS = (b"retry-after-ms", b"x-ms-retry-after-ms")
 _SECONDS = b"retry-after"
 
 
-def delay(settings: RetrySettings, tried: int, rng: Callable[[], float]) -> float:
+def backoff(settings: RetrySettings, tried: int, rng: Callable[[], float]) -> float:
     """Seconds to wait after the `tried`-th try (1 is the first): uniform within ± `jitter` of
     `backoff` * `multiplier` ** (tried - 1), and never more than `max_backoff`.
 
