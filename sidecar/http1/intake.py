@@ -9,6 +9,7 @@ once, at the end of its head.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -20,12 +21,26 @@ from sidecar.http1.request_head import judge, refusal
 
 if TYPE_CHECKING:
     from sidecar.call import Headers
-    from sidecar.http1.server import ServerConnection, ServerLimits
+    from sidecar.http1.server import ServerConnection
 
 HEAD_PIECE = 16 * 1024
 """Fed at once between requests: at most some 600 of the smallest requests can be in it."""
 
 BODY_PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """What a caller may send, and how slowly. Times in seconds, 0 for no limit."""
+
+    max_headers: int = 128
+    max_header_bytes: int = 32 * 1024
+    header_timeout: float = 10.0
+    """For a head, from its first byte: 408."""
+    body_timeout: float = 60.0
+    """Longest silence inside a body: reading it fails with `RequestTimeout`."""
+    keepalive: float = 75.0
+    """For an idle connection: closed silently."""
 
 
 class Intake:
@@ -37,8 +52,8 @@ class Intake:
     """
 
     __slots__ = (
-        "_body_follows", "_connection", "_headers", "_idle_bytes", "_limits", "_parser", "_piece_size", "_target",
-        "ended", "in_head", "receiving", "waiting",
+        "_body_follows", "_connection", "_headers", "_idle_bytes", "_kept", "_limits", "_parser", "_piece_size",
+        "_split", "_target", "ended", "in_head", "kept", "receiving", "waiting",
     )  # fmt: skip
 
     def __init__(self, connection: ServerConnection, limits: ServerLimits) -> None:
@@ -48,6 +63,8 @@ class Intake:
         self._headers: Headers = []
         self._target = b""
         self._piece_size = 0
+        self._split = False
+        """A head had begun before the piece that is parsed now."""
         self._idle_bytes = 0
         """Bytes of earlier pieces that made neither a whole head nor a byte of a body."""
         self._body_follows = False
@@ -55,51 +72,62 @@ class Intake:
         self.receiving: Request | None = None
         self.in_head = False
         self.ended = False
+        self._kept: list[bytes] = []
+        self.kept = 0
 
-    def take(self, data: bytes) -> bytes:
-        """Parse, and return what is to wait until the waiting requests have been served.
+    def take(self, data: bytes) -> None:
+        """Parse; what follows a waiting request is kept unparsed.
 
         Raises `Refused` for what must not be served. The request it belongs to, if its
         head was complete, is then still `receiving`; nothing more can be parsed.
         """
         if len(data) <= HEAD_PIECE:
-            return self._feed(data)
-        view = memoryview(data)
-        while view:
+            self._feed(data)
+            return
+        at = 0
+        while at < len(data):
             if self.receiving is None and self.waiting:
-                return bytes(view)
+                self.keep(data[at:])
+                return
             step = HEAD_PIECE if self.receiving is None else BODY_PIECE
-            early = self._feed(bytes(view[:step]))
-            view = view[step:]
-            if early:
-                return early + bytes(view)
-        return b""
+            self._feed(data[at : at + step])
+            at += step
+
+    def keep(self, data: bytes) -> None:
+        """Not to be parsed before the waiting requests have been served: they may end the connection or switch it."""
+        self._kept.append(data)
+        self.kept += len(data)
+
+    def release(self) -> bytes:
+        """All that was kept, in order."""
+        data = b"".join(self._kept)
+        self._kept.clear()
+        self.kept = 0
+        return data
 
     def forget(self) -> None:
         """Break the cycle between the parser and its callbacks: memory goes with the connection."""
         del self._parser
 
-    def _feed(self, piece: bytes) -> bytes:
-        early = b""
-        in_head = self.in_head
+    def _feed(self, piece: bytes) -> None:
+        self._split = split = self.in_head
         receiving = self.receiving
         arrived = receiving.arrived if receiving is not None else 0
         self._piece_size = len(piece)
         try:
             self._parser.feed_data(piece)
         except HttpParserUpgrade as stopped:
-            early = self._after_upgrade(piece[stopped.args[0] :])
+            self._after_upgrade(piece[stopped.args[0] :])
         except HttpParserError as error:
             if self.ended:
-                return b""  # bytes after a last request are not ours to read
+                return  # bytes after a last request are not ours to read
             if (cause := error.__context__) is not None:
                 raise cause from None
             raise refusal(str(error), piece) from None
         if self.in_head:
-            self._count(idle=in_head)
+            self._count(idle=split)
         elif self.receiving is not None:
             self._count(idle=self.receiving is receiving and self.receiving.arrived == arrived)
-        return early
 
     def _count(self, *, idle: bool) -> None:
         """A head, trailers or chunk extensions that never end are held to the limit of a head."""
@@ -107,14 +135,15 @@ class Intake:
         if self._idle_bytes > self._limits.max_header_bytes or len(self._headers) > self._limits.max_headers:
             raise self._too_large()
 
-    def _after_upgrade(self, rest: bytes) -> bytes:
+    def _after_upgrade(self, rest: bytes) -> None:
         """Go on where llhttp stopped: behind a head that asks for an upgrade, as if no body could follow it.
 
         If one follows, a head of our own with the same framing brings llhttp back to where it
-        should be. Else `rest` may be the new protocol's.
+        should be. Else `rest` may be the new protocol's, and is kept.
         """
         if not self._body_follows:
-            return rest
+            self.keep(rest)
+            return
         self._body_follows = False
         request = self.receiving
         assert request is not None
@@ -122,7 +151,7 @@ class Intake:
         self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
         self._target = b""
         self._headers.clear()
-        return self._feed(rest) if rest else b""
+        self._feed(rest)
 
     # What llhttp calls.
 
@@ -142,8 +171,8 @@ class Intake:
         headers = self._headers
         limits = self._limits
         if len(headers) > limits.max_headers or (
-            # Only when all that was read is over the limit must the head itself be measured.
-            self._idle_bytes + self._piece_size > limits.max_header_bytes
+            # Measured only if it may be: it came in several pieces or in a large one.
+            (self._split or self._piece_size > limits.max_header_bytes)
             and len(self._target) + _size(headers) > limits.max_header_bytes
         ):
             raise self._too_large()

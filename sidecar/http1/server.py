@@ -16,15 +16,14 @@ What holds:
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from sidecar.errors import CallerLeft, InternalError, Refused, RequestTimeout
-from sidecar.http1.intake import Intake
+from sidecar.http1.intake import Intake, ServerLimits
 from sidecar.http1.reply_framing import DateLine
 from sidecar.http1.request import DRAINABLE, MARK
+from sidecar.http1.sockets import address, reset_on_close
+from sidecar.http1.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,24 +31,10 @@ if TYPE_CHECKING:
     from sidecar.http1.connections import Connections
     from sidecar.http1.request import Request
 
+__all__ = ["LINGER", "ServerConnection", "ServerLimits"]
+
 LINGER = 2.0
 """Seconds in which a caller may read the last reply while it still sends (RFC 9112, section 9.6)."""
-
-_RESET = struct.pack("ii", 1, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerLimits:
-    """What a caller may send, and how slowly. Times in seconds, 0 for no limit."""
-
-    max_headers: int = 128
-    max_header_bytes: int = 32 * 1024
-    header_timeout: float = 10.0
-    """For a head, from its first byte: 408."""
-    body_timeout: float = 60.0
-    """Longest silence inside a body: reading it fails with `RequestTimeout`."""
-    keepalive: float = 75.0
-    """For an idle connection: closed silently."""
 
 
 class ServerConnection(asyncio.Protocol):
@@ -61,10 +46,9 @@ class ServerConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closing", "_crashed", "_deaf", "_detached", "_drained_from", "_failure", "_intake", "_limits",
-        "_reading_paused", "_refuse", "_serve", "_serving", "_since", "_stash", "_stash_size", "_task", "_timer",
-        "_timer_at", "_waiter", "_writable", "date", "local", "loop", "lost", "peer", "registry", "secure",
-        "transport", "writing_paused",
+        "_closing", "_crashed", "_deaf", "_detached", "_drained_from", "_failure", "_intake", "_left_unsent", "_limits",
+        "_reading_paused", "_refuse", "_serve", "_serving", "_task", "_waiter", "_watch", "_writable", "date", "local",
+        "loop", "lost", "peer", "registry", "secure", "transport", "writing_paused",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -90,18 +74,14 @@ class ServerConnection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.peer = self.local = ""
         self._intake = Intake(self, limits)
-        self._stash: list[bytes] = []
-        self._stash_size = 0
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._serving: Request | None = None
         self._failure: tuple[Refused, Request | None] | None = None
         self._drained_from = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
-        self._since = 0.0
-        """When what the timer looks at began: the idle time, the head, the silence, the end."""
+        self._left_unsent = 0
+        self._watch = Watch(self.loop, self._patience, self._out_of_patience)
         self._deaf = False
         """What the caller sends is not looked at any more."""
         self._closing = False
@@ -114,30 +94,31 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
-        self.peer = _address(transport.get_extra_info("peername")) or "unix"
-        self.local = _address(transport.get_extra_info("sockname"))
+        self.peer = address(transport.get_extra_info("peername")) or "unix"
+        self.local = address(transport.get_extra_info("sockname"))
         self.registry.add(self)
-        self._clock()
+        self._watch.begin()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
         intake = self._intake
         if intake.receiving is None and (self._serving is not None or intake.waiting):
-            self._keep(data)
+            intake.keep(data)
+            if intake.kept > MARK:
+                self.body_waits()
         else:
             self._take(data)
 
     def eof_received(self) -> None:
         """The transport closes itself after this, with what was written."""
         self._leave()
-        self._clock()
+        self._watch.begin()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's interface
         self.lost = self._closing = True
         self._leave()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._watch.stop()
         writable = self._writable
         if writable is not None and not writable.done():
             writable.set_exception(CallerLeft())
@@ -172,30 +153,26 @@ class ServerConnection(asyncio.Protocol):
     def body_taken(self) -> None:
         if self._reading_paused:
             self._resume()
-            self._clock()
+            self._watch.begin()
 
     def body_wanted(self) -> None:
         if not self._deaf:
-            self._clock()
+            self._watch.begin()
 
     def cut(self, *, reset: bool) -> None:
         """End without a proper end of the reply; with `reset` the caller's socket sees an error."""
         if self.lost:
             return
         if reset:
-            sock = self.transport.get_extra_info("socket")
-            if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            reset_on_close(self.transport)
             if self.secure:  # a TLS close would say that all is well
                 self.transport.abort()
         self._end(linger=False)
 
     def detach(self) -> tuple[asyncio.Transport, bytes]:
-        early = b"".join(self._stash)
-        self._stash.clear()
+        early = self._intake.release()
         self._deaf = self._detached = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._watch.stop()
         self._resume()
         return self.transport, early
 
@@ -226,7 +203,7 @@ class ServerConnection(asyncio.Protocol):
         intake = self._intake
         new_head = not intake.in_head
         try:
-            rest = intake.take(data)
+            intake.take(data)
         except Refused as refused:
             self._fail(refused)
             return
@@ -234,8 +211,8 @@ class ServerConnection(asyncio.Protocol):
             self._crashed(error)
             self._fail(InternalError())
             return
-        if rest:
-            self._keep(rest)
+        if intake.kept > MARK:
+            self.body_waits()
         if intake.waiting:
             self._wake()
         receiving = intake.receiving
@@ -243,17 +220,11 @@ class ServerConnection(asyncio.Protocol):
             if receiving.finished and receiving.arrived - self._drained_from > DRAINABLE:
                 self._end(linger=True)
             else:
-                self._clock()
+                self._watch.begin()
         elif intake.ended:
             self._deaf = True
         elif intake.in_head and new_head and self._serving is None and not intake.waiting:
-            self._clock()
-
-    def _keep(self, data: bytes) -> None:
-        self._stash.append(data)
-        self._stash_size += len(data)
-        if self._stash_size > MARK:
-            self.body_waits()
+            self._watch.begin()
 
     def _resume(self) -> None:
         if self._reading_paused and not self.lost:
@@ -285,11 +256,7 @@ class ServerConnection(asyncio.Protocol):
             intake.receiving = None
         self._failure = (refused, request)
         if self._serving is None and not intake.waiting:
-            self._answer_failure()
-
-    def _answer_failure(self) -> None:
-        assert self._failure is not None
-        self._reject(*self._failure)
+            self._reject(refused, request)
 
     def _reject(self, refused: Refused, request: Request | None) -> None:
         if not self._closing:
@@ -304,14 +271,14 @@ class ServerConnection(asyncio.Protocol):
         try:
             while True:
                 while not waiting:
-                    if self._stash:
-                        self._unkeep()
+                    if intake.kept:
+                        self._take_kept()
                     elif self._failure is not None:
-                        self._answer_failure()
+                        self._reject(*self._failure)
                     if self._closing:
                         return
                     if not waiting:
-                        self._clock()
+                        self._watch.begin()
                         self._waiter = self.loop.create_future()
                         await self._waiter
                 self._serving = request = waiting.popleft()
@@ -336,12 +303,9 @@ class ServerConnection(asyncio.Protocol):
             elif not self._closing:
                 self.abort()
 
-    def _unkeep(self) -> None:
-        data = b"".join(self._stash)
-        self._stash.clear()
-        self._stash_size = 0
-        self._take(data)
-        if self._stash_size <= MARK and not (self._closing or self._deaf):
+    def _take_kept(self) -> None:
+        self._take(self._intake.release())
+        if self._intake.kept <= MARK and not self._deaf:
             self._resume()
 
     def _goes_on(self, request: Request) -> bool:
@@ -385,7 +349,7 @@ class ServerConnection(asyncio.Protocol):
         if intake.receiving is not None:
             intake.receiving.fail(CallerLeft())
         intake.waiting.clear()
-        self._stash.clear()
+        intake.release()
         if self._task is not None:
             self._task.cancel()
         self._closing = True
@@ -395,79 +359,47 @@ class ServerConnection(asyncio.Protocol):
         if self._closing:
             return
         self._closing = self._deaf = True
-        self._stash.clear()
+        self._intake.release()
         if linger:
             self._resume()
             if self.transport.can_write_eof():
                 self.transport.write_eof()
         else:
             self.transport.close()
-        self._clock()
+        self._watch.begin()
 
     # Time.
 
-    def _clock(self) -> None:
-        """Something began just now that must not last for ever."""
-        self._since = self.loop.time()
-        due = self._due()
-        if due is not None and (self._timer is None or due < self._timer_at):
-            self._arm(due)
-
-    def _due(self) -> float | None:
-        """When patience ends with what the caller owes us; None if nothing is owed."""
+    def _patience(self) -> float:
+        """How long the caller may leave us waiting now (seconds), 0 for ever."""
         limits = self._limits
         intake = self._intake
         if self._closing:
-            patience = LINGER
-        elif intake.receiving is not None:
+            return LINGER
+        if intake.receiving is not None:
             # A caller that waits for `100 Continue`, or for us to read on, is not silent.
             if self._deaf or self._reading_paused or intake.receiving.expects_continue:
-                return None
-            patience = limits.body_timeout
-        elif self._serving is not None or intake.waiting:
-            return None
-        elif intake.in_head:
-            patience = limits.header_timeout
-        else:
-            patience = limits.keepalive
-        return self._since + patience if patience else None
+                return 0.0
+            return limits.body_timeout
+        if self._serving is not None or intake.waiting:
+            return 0.0
+        return limits.header_timeout if intake.in_head else limits.keepalive
 
-    def _arm(self, due: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = due
-        self._timer = self.loop.call_at(due, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        due = self._due()
-        if due is None:
-            return
-        if self.loop.time() < due:
-            self._arm(due)
-            return
+    def _out_of_patience(self) -> None:
         intake = self._intake
         if self._closing:
-            self._tick_closing()
+            left = self.transport.get_write_buffer_size()
+            if left and left != self._left_unsent:  # a last reply is still being taken
+                self._left_unsent = left
+                self._watch.begin()
+            else:
+                self.transport.abort()
         elif intake.receiving is not None:
             self._fail(RequestTimeout("the request body has stopped coming"))
         elif intake.in_head:
             self._fail(RequestTimeout("the request head took too long"))
         else:
             self._end(linger=False)
-
-    def _tick_closing(self) -> None:
-        """A last reply that is still being taken is given its time."""
-        left = self.transport.get_write_buffer_size()
-        if left and left != self._drained_from:
-            self._drained_from = left
-            self._clock()
-        else:
-            self.transport.abort()
-
-
-def _address(name: object) -> str:
-    return str(name[0]) if isinstance(name, tuple) else ""
 
 
 _DATE = DateLine()
