@@ -81,7 +81,8 @@ class AccessLog:
             "bytes_out": call.bytes_out,
         }
         trace = call.fields.get(b"traceparent")
-        if trace is not None and len(trace) >= 55:  # 00-<32 hex>-<16 hex>-<2 hex>, W3C Trace Context 3.2
+        # 00-<32 hex>-<16 hex>-<2 hex> (W3C Trace Context, section 3.2); the caller may have sent anything
+        if trace is not None and trace[2:3] == trace[35:36] == b"-" and trace[3:35].isalnum():
             fields["trace_id"] = trace[3:35].decode("latin-1")
         self._writer.write(self._render(fields))
 
