@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from sidecar.body import Body
+    from sidecar.errors import Refused
 
 Header = tuple[bytes, bytes]
 """One field as it stood on the wire: name in the sender's spelling, value."""
@@ -71,6 +73,8 @@ class Call:
     body: Body
     started: float
     host: bytes = b""
+    traceparent: bytes = b""
+    """W3C Trace Context, continued from the caller or begun here."""
     peer: str = ""
     secure: bool = False
     upgrade: bytes = b""
@@ -86,10 +90,14 @@ class Call:
     retrying: bool = False
     """The caller says that this is a retry of its own."""
 
-    # What the engine tells the listener.
+    # What the engine tells the upstream and the listener.
     deadline: float = NO_DEADLINE
     generation: int = 0
     route: str = ""
+    outgoing: bytes = b""
+    """The request target as the upstream is to see it; empty: `target` as it is."""
+    stripped: bytes = b""
+    """The prefix that the route takes off, to be put back into a `Location`."""
     upstream: str = ""
     attempts: int = 0
     quotas: list[Quota] | None = None
@@ -99,6 +107,8 @@ class Call:
     """Nothing was sent again because the body was longer than the replay buffer."""
 
     # What the listener gives and tells.
+    refusal: Refused | None = None
+    """The listener's own refusal (Host, Origin, token), raised by the exchange so that one place speaks of it."""
     inform: Callable[[int, Headers], None] | None = None
     """Passes an interim (1xx) reply on to the caller."""
     status: int = 0
@@ -208,10 +218,10 @@ class Outcome:
 
 
 class Tunnel(Protocol):
-    """What is left of an upstream connection after 101: bytes both ways until one side ends."""
+    """What is left of an upstream connection after 101: bytes both ways until both sides have ended."""
 
-    async def splice(self, caller: object) -> tuple[int, int]:
-        """Copy until both sides have ended; the bytes from and to the caller."""
+    async def splice(self, caller: asyncio.Transport, early: bytes) -> tuple[int, int]:
+        """Copy between the caller (whose `early` bytes have come) and the upstream; bytes from and to the caller."""
 
 
 @dataclass(slots=True)
@@ -229,6 +239,8 @@ class Reply:
     reason: bytes
     headers: Headers
     facts: Facts
+    fields: dict[bytes, bytes] = field(default_factory=dict)
+    """The index of `headers`: lower-case name to value."""
     whole: bytes | None = None
     chunks: AsyncIterator[bytes] | None = None
     length: int | None = None

@@ -18,6 +18,11 @@ class Rest:
             self.until = until
             self.cause = cause
 
+    def clear(self, cause: str) -> None:
+        """End a rest of this cause."""
+        if self.cause == cause:
+            self.until = 0.0
+
     def left(self, now: float) -> float:
         """Seconds of rest still to come; 0.0 for none, and then `cause` is history."""
         return max(0.0, self.until - now)

@@ -1,0 +1,145 @@
+"""Which answer the caller gets when none was committed.
+
+What the first target that answered said last; a later target's refusal would
+mislead. If none answered, our own error: of the first target that was
+attempted, else of the first that was skipped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidecar.call import Reply, What
+from sidecar.errors import (
+    CircuitOpen,
+    DeadlineExceeded,
+    InternalError,
+    NotTranslatable,
+    Overloaded,
+    RateLimited,
+    Refused,
+    UpstreamAuthFailed,
+    UpstreamConnectFailed,
+    UpstreamProtocolError,
+    UpstreamReset,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sidecar.call import Facts
+    from sidecar.engine.route import Target
+
+HELD_BYTES = 64 * 1024
+"""An answer that may be replaced is read whole up to this size (bytes)."""
+
+THROTTLING = frozenset({"throttled", "unavailable"})
+"""Causes of a rest that end by themselves at a moment the target told (rows 8 and 10)."""
+
+_ERROR_OF: dict[What, type[Refused]] = {
+    What.NO_CONNECTION: UpstreamConnectFailed,
+    What.DEAD_UNWRITTEN: UpstreamReset,
+    What.DEAD_WRITTEN: UpstreamReset,
+    What.RESET: UpstreamReset,
+    What.UNPARSEABLE: UpstreamProtocolError,
+    What.TIMED_OUT: DeadlineExceeded,
+    What.CALLER_DEADLINE: DeadlineExceeded,
+    What.CANNOT_CARRY: NotTranslatable,
+    What.OVERLOADED: Overloaded,
+}
+
+_REST_ERROR: dict[str, type[Refused]] = {
+    "throttled": RateLimited,
+    "unavailable": RateLimited,
+    "out_of_money": RateLimited,
+    "auth_failed": UpstreamAuthFailed,
+    "unhealthy": UpstreamConnectFailed,
+}
+
+
+def own_error(facts: Facts, target: Target) -> Refused:
+    """Our answer for an attempt that ended without a reply."""
+    detail = f": {facts.detail}" if facts.detail else ""
+    return _ERROR_OF.get(facts.what, InternalError)(f"{target.name}: {facts.what.value}{detail}")
+
+
+def resting(target: Target, cause: str, left: float) -> Refused:
+    """Our answer for a target that was skipped because it rests."""
+    error = _REST_ERROR.get(cause, CircuitOpen)
+    return error(f"{target.name} rests ({cause})", retry_after=left)
+
+
+class Answers:
+    """What is known so far of a call that is not committed."""
+
+    __slots__ = ("_attempted", "_skipped", "held", "holder", "soonest")
+
+    def __init__(self) -> None:
+        self.held: Reply | None = None
+        self.holder: Target | None = None
+        self._attempted: tuple[Target, Refused] | None = None
+        self._skipped: Refused | None = None
+        self.soonest = float("inf")
+
+    def replied(self, target: Target, reply: Reply) -> None:
+        """Hold the reply if its target was the first to answer, else let it go."""
+        if self.holder is None or self.holder is target:
+            self.drop()
+            self.held, self.holder = reply, target
+        elif reply.closer is not None:
+            reply.closer.close()
+
+    def failed(self, target: Target, facts: Facts) -> None:
+        if self._attempted is None or self._attempted[0] is target:
+            self._attempted = (target, own_error(facts, target))
+
+    def skipped(self, refusal: Refused) -> None:
+        if refusal.retry_after is not None:
+            self.soonest = min(self.soonest, refusal.retry_after)
+        if self._skipped is None:
+            self._skipped = refusal
+
+    def drop(self) -> None:
+        """The held reply will not be needed: give its connection back."""
+        if self.held is not None and self.held.closer is not None:
+            self.held.closer.close()
+        self.held = None
+
+    def error(self) -> Refused:
+        """What to answer when no reply is held."""
+        if self._attempted is not None:
+            return self._attempted[1]
+        if self._skipped is None:
+            return InternalError("the chain is empty")
+        if isinstance(self._skipped, RateLimited | CircuitOpen) and self.soonest < float("inf"):
+            self._skipped.retry_after = self.soonest
+        return self._skipped
+
+
+async def hold(reply: Reply) -> Reply:
+    """Read the body of a reply that may be replaced, up to 64 KiB; a longer one stays open behind its beginning."""
+    if reply.whole is not None or reply.chunks is None:
+        return reply
+    read: list[bytes] = []
+    size = 0
+    chunks = reply.chunks
+    async for chunk in chunks:
+        read.append(chunk)
+        size += len(chunk)
+        if size > HELD_BYTES:
+            reply.chunks = _behind(read, chunks)
+            return reply
+    if not reply.trailers:
+        reply.whole = b"".join(read)
+        reply.chunks = None
+    else:
+        reply.chunks = _behind(read, None)
+    return reply
+
+
+async def _behind(read: list[bytes], rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
+    for chunk in read:
+        yield chunk
+    if rest is not None:
+        async for chunk in rest:
+            yield chunk

@@ -1,0 +1,235 @@
+"""The attempt loop: targets in order, tries on each, until one answer can be committed.
+
+For each target: its rest, its rate limit, its concurrency slot, its breaker's
+permit, then the attempt. The outcome says whether the same target may be tried
+again and whether the next one may; here it is asked whether that is possible
+(a body that can be replayed, tries, budget, time) and worth waiting for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidecar.call import NO_DEADLINE, Outcome, Reply, Same, Step
+from sidecar.engine.answer import THROTTLING, Answers, resting
+from sidecar.errors import CircuitOpen, Overloaded, Refused
+from sidecar.policy.retry import after, backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sidecar.call import Call
+    from sidecar.engine.attempt import Attempts
+    from sidecar.engine.route import Route, Target
+    from sidecar.engine.waits import Waits
+
+BUSY_RETRY_AFTER = 1.0
+"""What a caller is told (seconds) when we are the busy ones: nobody knows, a second spreads the rush."""
+
+
+class ChainRun:
+    """One call on its way through its route's chain."""
+
+    __slots__ = ("_attempts", "_call", "_chain", "_clock", "_index", "_rng", "_route", "_target", "_waits", "answers")
+
+    def __init__(self, call: Call, route: Route, attempts: Attempts, waits: Waits, rng: Callable[[], float]) -> None:
+        self._call = call
+        self._route = route
+        self._clock = waits.clock
+        self._rng = rng
+        self._attempts = attempts
+        self._waits = waits
+        self._chain: Sequence[Target] = route.order(rng)
+        self._index = 0
+        self._target = self._chain[0]
+        self.answers = Answers()
+        attempts.could_follow = self._could_follow
+        attempts.other_left = self._other_left
+
+    async def obtain(self) -> Reply:
+        """The reply to commit. Raises our own error when no target gave one."""
+        answers, chain, attempts = self.answers, self._chain, self._attempts
+        while True:
+            at = 0
+            for at, target in enumerate(chain):
+                attempts.last = None
+                self._index, self._target = at, target
+                reply = await self._serve(target)
+                if reply is not None:
+                    return reply
+                if not self._may_go_on(target):
+                    break
+            for target in chain[at + 1 :]:
+                if target.static:
+                    return await self._serve_static(target)
+            wait = self._all_rest()
+            if wait is None:
+                break
+            await self._waits.sleep(wait, "", "rest")
+        if answers.held is not None and answers.holder is not None:
+            reply, answers.held = answers.held, None
+            self._call.upstream = answers.holder.service.name
+            return reply
+        raise answers.error()
+
+    async def _serve(self, target: Target) -> Reply | None:
+        """All tries at one target: the reply to commit, or None when it is the next one's turn."""
+        if target.static:
+            return await self._serve_static(target)
+        answers, attempts, service = self.answers, self._attempts, target.service
+        attempts.tried = 0
+        attempts.fresh = False
+        avoid: int | None = None
+        while True:
+            refusal = await self._guard(target)
+            if refusal is not None:
+                self._skip(target, refusal)
+                return None
+            if service.addresses is not None:
+                attempts.address = avoid = service.addresses.pick(avoid)
+                service.addresses.started(avoid)
+            self._call.upstream = service.name
+            reply = await attempts.send(target, self._route.deadline)
+            outcome = attempts.last
+            assert outcome is not None
+            if reply is not None:
+                first = answers.holder is None or answers.holder is target
+                if outcome.final or (first and not self._could_follow(outcome)):
+                    answers.drop()
+                    return reply
+                answers.replied(target, reply)
+            else:
+                answers.failed(target, attempts.facts)
+            attempts.over()
+            if outcome.same is Same.NO or not await self._again(target, outcome):
+                return None
+
+    async def _serve_static(self, target: Target) -> Reply:
+        call, last = self._call, self._attempts.last
+        if last is not None:
+            self._route.observer.fell_back(call, call.upstream, target.name, last.label)
+        self.answers.drop()
+        call.upstream = target.service.name
+        return await target.service.upstream.send(call, self._attempts)
+
+    async def _guard(self, target: Target) -> Refused | None:
+        """Rest, rate limit, slot, permit, in this order; the refusal of the first that says no."""
+        service, attempts = target.service, self._attempts
+        if target.rest.until:
+            left = target.rest.left(self._clock())
+            if left > 0:
+                return resting(target, target.rest.cause, left)
+        if service.limit is not None:
+            refusal = await self._waits.draw(service.limit, service.name)
+            if refusal is not None:
+                self._route.observer.refused_by_limit(self._call)
+                return refusal
+        if service.concurrency is not None:
+            if not await self._waits.enter(service.concurrency, service.name):
+                return Overloaded(f"{service.name} is busy", retry_after=BUSY_RETRY_AFTER)
+            attempts.slot = service.concurrency
+        if service.breaker is not None:
+            try:
+                attempts.permit = service.breaker.acquire()
+            except CircuitOpen as open_circuit:
+                attempts.over()
+                return open_circuit
+        return None
+
+    def _skip(self, target: Target, refusal: Refused) -> None:
+        self.answers.skipped(refusal)
+        at = self._clock() - self._call.started
+        self._waits.steps.append(Step("skip", target.name, refusal.label, at, 0.0, refusal.message))
+
+    # What may come next.
+
+    def _may_go_on(self, target: Target) -> bool:
+        """After a target that gave no answer to commit: may the next one be tried?"""
+        call, last = self._call, self._attempts.last
+        if self._index + 1 >= len(self._chain):
+            return False
+        if last is None:  # it was skipped: nothing has been sent
+            return True
+        if not last.next or not call.fallback or call.attempts >= target.retry.max_attempts:
+            return False
+        if self._clock() >= call.deadline or not call.body.replayable:
+            return False
+        self._route.observer.fell_back(call, target.name, self._chain[self._index + 1].name, last.label)
+        return True
+
+    def _all_rest(self) -> float | None:
+        """When nothing was attempted because every target rests by its own word: how long to wait for the soonest."""
+        if self._call.attempts:
+            return None
+        now = self._clock()
+        soonest, longest = NO_DEADLINE, 0.0
+        for target in self._chain:
+            left = target.rest.left(now)
+            if left <= 0 or target.rest.cause not in THROTTLING:
+                return None
+            if left < soonest:
+                soonest, longest = left, target.retry.max_retry_after
+        return soonest if soonest <= longest and now + soonest < self._call.deadline else None
+
+    def _other_left(self) -> bool:
+        """A later target of the chain neither rests nor is open."""
+        if self._index + 1 >= len(self._chain):
+            return False
+        now = self._clock()
+        return any(target.static or target.would_admit(now) for target in self._chain[self._index + 1 :])
+
+    def _try_left(self) -> bool:
+        """Tries on this target, keeping one attempt of the call for each target still to come."""
+        call, retry = self._call, self._target.retry
+        still_to_come = len(self._chain) - self._index - 1
+        return call.retry and self._attempts.tried < retry.tries and call.attempts + still_to_come < retry.max_attempts
+
+    def _could_follow(self, outcome: Outcome | None) -> bool:
+        """Could another attempt come after this one? Before its end (`outcome` None) it is assumed to be allowed."""
+        call = self._call
+        again = (outcome is None or outcome.same is not Same.NO) and self._try_left()
+        if not again:
+            further = (outcome is None or outcome.next) and call.fallback
+            if not further or call.attempts >= self._target.retry.max_attempts or not self._other_left():
+                return False
+        if call.body.replayable:
+            return True
+        if outcome is not None:
+            self._replay_skipped()
+        return False
+
+    def _replay_skipped(self) -> None:
+        if not self._call.replay_off:
+            self._call.replay_off = True
+            self._route.observer.replay_skipped(self._call, "body_too_long")
+
+    async def _again(self, target: Target, outcome: Outcome) -> bool:
+        """May the same target be tried again? If so, waits until it is time."""
+        call, retry, attempts = self._call, target.retry, self._attempts
+        if outcome.same is Same.FRESH:
+            if attempts.fresh or not call.body.replayable:
+                return False
+            attempts.fresh = True
+            attempts.tried -= 1
+            call.attempts -= 1
+            return True
+        if not self._try_left():
+            return False
+        if not call.body.replayable:
+            self._replay_skipped()
+            return False
+        wait = 0.0
+        if outcome.same is Same.AFTER:
+            wait = after(retry, outcome.wait, self._rng)
+        elif outcome.same is Same.BACKOFF:
+            wait = backoff(retry, attempts.tried, self._rng)
+        if self._clock() + wait >= call.deadline:
+            return False
+        if not target.budget.withdraw():
+            target.observer.budget_exhausted(call)
+            return False
+        attempts.fresh = outcome.same is Same.AT_ONCE
+        target.observer.retried(call, outcome.label)
+        if wait > 0:
+            await self._waits.sleep(wait, target.name, outcome.label)
+        return True

@@ -1,0 +1,188 @@
+"""The life of one call: admission, attempts, settlement.
+
+`async with Exchange(call, engine) as reply` is the whole of it: entering finds
+the route, waits where a limit allows it, and makes attempts until one reply is
+committed; the body of the `with` is the listener writing; leaving settles what
+is still open and tells the observers, once.
+
+Rules that hold here:
+
+- There is one attempt loop (`chain.py`), for every protocol. Policies are asked, not nested.
+- Before commit the caller has seen nothing; after it nothing is tried again.
+- One timer per attempt, no task of our own.
+- A refusal of ours at a target means the next target; its breaker does not hear it.
+- A crash of ours is ours: everything is released, no breaker hears a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sidecar.call import Summary
+from sidecar.engine.attempt import Attempts
+from sidecar.engine.chain import BUSY_RETRY_AFTER, ChainRun
+from sidecar.engine.timer import Timer
+from sidecar.engine.waits import Waits
+from sidecar.errors import BodyTooLarge, CallerLeft, Draining, HeaderTooLarge, Overloaded, Refused, UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from sidecar.call import Call, Reply
+    from sidecar.engine.observer import RouteObserver
+    from sidecar.engine.route import Route, RouteTable
+    from sidecar.policy.concurrency import Concurrency
+
+CLIENT_CLOSED = 499
+"""nginx's status for a caller that left; it stands in the log only."""
+
+
+@dataclass(slots=True, eq=False)
+class Engine:
+    """What all exchanges of one configuration share. `unmatched` hears of calls that no route took."""
+
+    table: RouteTable
+    generation: int
+    clock: Callable[[], float]
+    rng: Callable[[], float]
+    unmatched: RouteObserver
+    inflight: Concurrency | None = None
+    draining: bool = False
+
+    def exchange(self, call: Call) -> Exchange:
+        return Exchange(call, self)
+
+
+class Exchange:
+    """One call, from admission to the end of its reply."""
+
+    __slots__ = ("_attempts", "_call", "_engine", "_observer", "_over", "_reply", "_run", "_slots", "_waits")
+
+    def __init__(self, call: Call, engine: Engine) -> None:
+        clock, timer = engine.clock, Timer()
+        self._call = call
+        self._engine = engine
+        self._observer = engine.unmatched
+        self._waits = Waits(call, clock, timer)
+        self._attempts = Attempts(call, clock, timer, self._waits.steps)
+        self._run: ChainRun | None = None
+        self._slots: list[Concurrency] = []
+        self._reply: Reply | None = None
+        self._over = False
+
+    async def __aenter__(self) -> Reply:
+        try:
+            route = self._find()
+            if route.limit is not None or route.concurrency is not None:
+                await self._admit(route)
+            self._run = ChainRun(self._call, route, self._attempts, self._waits, self._engine.rng)
+            reply = self._reply = await self._run.obtain()
+        except (asyncio.CancelledError, CallerLeft):
+            self._finish("caller_left", CLIENT_CLOSED)
+            raise
+        except Refused as refusal:
+            self._finish(refusal.label, refusal.http_status)
+            raise
+        except BaseException:
+            self._finish("internal_error", 500)
+            raise
+        self._call.status = reply.status
+        return reply
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            last = self._attempts.last
+            outcome = "ok" if last is None else last.label
+        elif isinstance(error, UpstreamError):
+            self._attempts.broke()
+            outcome = "broke"
+        elif isinstance(error, asyncio.CancelledError | CallerLeft | ConnectionError):
+            outcome = "caller_left"
+        else:
+            outcome = "internal_error"
+        self._finish(outcome, self._call.status)
+
+    def _find(self) -> Route:
+        call, engine = self._call, self._engine
+        call.generation = engine.generation
+        if engine.draining:
+            raise Draining("the sidecar is shutting down", retry_after=BUSY_RETRY_AFTER)
+        if call.refusal is not None:
+            raise call.refusal
+        if engine.inflight is not None:
+            if not engine.inflight.try_enter():
+                raise Overloaded("too many calls at once", retry_after=BUSY_RETRY_AFTER)
+            self._slots.append(engine.inflight)
+        route = engine.table.match(call)
+        call.route = route.name
+        self._observer = route.observer
+        route.observer.started(call)
+        body = call.body
+        body.limit = route.replay_buffer
+        if route.max_body_bytes or route.max_headers or route.max_header_bytes:
+            _check_size(call, route)
+        call.deadline = call.caller_deadline
+        if body.complete and route.deadline:
+            call.deadline = min(call.deadline, call.started + route.deadline)
+        if route.idempotent:
+            call.idempotent = True
+        if route.strip or route.rewrite:
+            call.outgoing = route.outgoing(call.target)
+            call.stripped = route.strip
+        return route
+
+    async def _admit(self, route: Route) -> None:
+        if route.limit is not None:
+            refusal = await self._waits.draw(route.limit, route.name)
+            self._call.quotas = route.limit.bucket.quotas(route.limit.key_of(self._call))
+            if refusal is not None:
+                self._observer.refused_by_limit(self._call)
+                raise refusal
+        if route.concurrency is not None:
+            if not await self._waits.enter(route.concurrency, route.name):
+                raise Overloaded(f"{route.name} is busy", retry_after=BUSY_RETRY_AFTER)
+            self._slots.append(route.concurrency)
+
+    def _finish(self, outcome: str, status: int) -> None:
+        """Release everything and tell the observers, once."""
+        if self._over:
+            return
+        self._over = True
+        call, attempts = self._call, self._attempts
+        if attempts.permit is not None:
+            attempts.permit.release()
+        attempts.over()
+        if self._reply is not None and self._reply.closer is not None:
+            self._reply.closer.close()
+        if self._run is not None:
+            self._run.answers.drop()
+        for slot in self._slots:
+            slot.leave()
+        call.body.close()
+        call.status = status
+        waits = self._waits
+        seconds = self._engine.clock() - call.started
+        if not call.route:  # it never got as far as a route
+            self._observer.started(call)
+        self._observer.finished(
+            call, Summary(outcome, seconds, attempts.ttfb, waits.total, attempts.seconds, waits.steps)
+        )
+
+
+def _check_size(call: Call, route: Route) -> None:
+    """The route's own limits, beside those that the listener holds while it parses."""
+    if route.max_headers and len(call.fields) > route.max_headers:
+        raise HeaderTooLarge(f"more than {route.max_headers} header fields")
+    if route.max_header_bytes:
+        size = sum(len(name) + len(value) + 4 for name, value in call.fields.items())
+        if size > route.max_header_bytes:
+            raise HeaderTooLarge(f"more than {route.max_header_bytes} bytes of header fields")
+    if route.max_body_bytes:
+        if (call.body.length or call.body.received) > route.max_body_bytes:
+            raise BodyTooLarge(f"the body is longer than {route.max_body_bytes} bytes")
+        call.body.max_bytes = route.max_body_bytes

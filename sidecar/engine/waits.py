@@ -1,0 +1,82 @@
+"""Where a call waits by our own doing: rate limits, queues, backoff.
+
+Policies say "taken" or "after so many seconds"; the sleeping is done here, and
+what was waited is kept for the timeline and for the overhead metric.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sidecar.call import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidecar.call import Call
+    from sidecar.engine.route import Limit
+    from sidecar.engine.timer import Timer
+    from sidecar.errors import Refused
+    from sidecar.policy.concurrency import Concurrency
+
+
+class Waits:
+    """The waits of one call; `total` is their sum in seconds, `steps` its timeline so far."""
+
+    __slots__ = ("_call", "_timer", "clock", "steps", "total")
+
+    def __init__(self, call: Call, clock: Callable[[], float], timer: Timer) -> None:
+        self._call = call
+        self.clock = clock
+        self._timer = timer
+        self.steps: list[Step] = []
+        self.total = 0.0
+
+    async def sleep(self, seconds: float, name: str, why: str) -> None:
+        began = self.clock()
+        left = seconds
+        while left > 0:  # uvloop counts whole milliseconds and may wake too early
+            await asyncio.sleep(max(left, 0.001))
+            left = began + seconds - self.clock()
+        self._over(began, name, why)
+
+    async def draw(self, limit: Limit, name: str) -> Refused | None:
+        """Take from a rate limit, waiting at most its `max_wait`; the refusal when there was no place."""
+        bucket, key = limit.bucket, limit.key_of(self._call)
+        wait = bucket.take(key)
+        if wait <= 0:
+            return None
+        give_up = min(self.clock() + limit.max_wait, self._call.deadline)
+        while wait > 0:
+            if self.clock() + wait > give_up:
+                return limit.refusal(name, wait)
+            await self.sleep(wait, name, "rate_limit")
+            wait = bucket.take(key)
+        return None
+
+    async def enter(self, concurrency: Concurrency, name: str) -> bool:
+        """Take a slot, queueing at most `max_wait`."""
+        if concurrency.try_enter():
+            return True
+        place = concurrency.enqueue()
+        if place is None:
+            return False
+        began = self.clock()
+        self._timer.arm(min(began + concurrency.settings.max_wait, self._call.deadline))
+        try:
+            await place
+        except asyncio.CancelledError:
+            concurrency.cancel(place)
+            if not self._timer.expired():
+                raise
+            return False
+        finally:
+            self._timer.disarm()
+            self._over(began, name, "queue")
+        return True
+
+    def _over(self, began: float, name: str, why: str) -> None:
+        now = self.clock()
+        self.total += now - began
+        self.steps.append(Step("wait", name, "", began - self._call.started, now - began, why))

@@ -1,0 +1,45 @@
+"""Ids that are new in every process and cheap for every call.
+
+A random prefix and a counter: 0.3 us against 2 us for a uuid4. Unique, not secret.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+
+SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+"""What an id sent by a caller may look like to be kept."""
+
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+
+
+class Ids:
+    """Makes request ids and trace contexts."""
+
+    __slots__ = ("_next", "_prefix", "_trace_prefix")
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(6)
+        self._trace_prefix = secrets.token_hex(8)
+        self._next = itertools.count(secrets.randbits(60)).__next__
+
+    def new(self) -> str:
+        """A new id of 28 characters."""
+        return f"{self._prefix}{self._next():016x}"
+
+    def traceparent(self, sent: bytes | None) -> bytes:
+        """The caller's trace context if it is one, else a new one (W3C Trace Context, section 3.2).
+
+        A new one is marked as sampled: whether to record is for those who record to decide.
+        """
+        if sent is not None and _TRACEPARENT.fullmatch(sent):
+            return sent
+        number = self._next()
+        return f"00-{self._trace_prefix}{number:016x}-{number:016x}-01".encode()
+
+
+def sane(sent: bytes | None) -> str:
+    """An id as the caller sent it, empty when there is none or it is not fit to be kept."""
+    return sent.decode("ascii") if sent is not None and SANE.fullmatch(sent) else ""

@@ -1,0 +1,49 @@
+"""What outlives a configuration.
+
+Frozen settings are the identity of parts: asked for an equal `(kind, name,
+settings)`, the part that the configuration before made is given again, with its
+window, its level, its open connections (rule 10).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+T = TypeVar("T")
+
+Key = tuple[str, str, "Hashable"]
+
+
+class Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+class Parts:
+    """The parts of one configuration, beginning with those of the one before."""
+
+    def __init__(self, before: Parts | None = None) -> None:
+        self._before: dict[Key, Any] = before._parts if before is not None else {}  # noqa: SLF001 - one of our own kind
+        self._parts: dict[Key, Any] = {}
+
+    def get(self, kind: str, name: str, settings: Hashable, make: Callable[[], T]) -> T:
+        """The part for these settings, from before or new."""
+        key = (kind, name, settings)
+        if key not in self._parts:
+            self._parts[key] = self._before[key] if key in self._before else make()
+        part: T = self._parts[key]
+        return part
+
+    def of(self, kind: str) -> Iterator[tuple[str, Any]]:
+        """Name and part of all parts of a kind."""
+        return ((name, part) for (of_kind, name, _), part in self._parts.items() if of_kind == kind)
+
+    def made(self) -> list[Any]:
+        """Parts that were not there before: to be closed if building fails."""
+        return [part for key, part in self._parts.items() if key not in self._before]
+
+    def dropped(self) -> list[Any]:
+        """Parts of before that are not asked for any more."""
+        return [part for key, part in self._before.items() if key not in self._parts]

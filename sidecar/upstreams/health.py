@@ -1,0 +1,89 @@
+"""Active checks: an upstream that does not answer its health path is left alone until it does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sidecar.http1.failures import ExchangeFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sidecar.http1.pool import Pool
+
+log = logging.getLogger("sidecar")
+
+MISSED_CHECKS = 3
+"""A rest outlasts so many intervals, so that it ends by itself should the checking stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One address to check: its pool and the request to send, head and blank line."""
+
+    pool: Pool
+    request: bytes
+
+
+class HealthCheck:
+    """Asks all addresses at each `interval` (seconds); the upstream is well when one of them answers 2xx."""
+
+    def __init__(
+        self,
+        name: str,
+        addresses: Sequence[Checked],
+        *,
+        interval: float,
+        timeout: float,
+    ) -> None:
+        self._name = name
+        self._addresses = tuple(addresses)
+        self._interval = interval
+        self._timeout = timeout
+        self._judge: Callable[[float], None] = _nobody
+        self._well = True
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, judge: Callable[[float], None]) -> None:
+        """`judge` hears after each round: the seconds to rest, 0 for none. Started again, only the judge changes."""
+        self._judge = judge
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"health of {self._name}")
+
+    async def aclose(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            well = any([await self._ask(address) for address in self._addresses])
+            if well != self._well:
+                self._well = well
+                level = logging.INFO if well else logging.WARNING
+                log.log(level, "health check", extra={"fields": {"upstream": self._name, "well": well}})
+            self._judge(0.0 if well else MISSED_CHECKS * self._interval)
+            await asyncio.sleep(self._interval)
+
+    async def _ask(self, address: Checked) -> bool:
+        try:
+            async with asyncio.timeout(self._timeout):
+                connection = await address.pool.acquire(self._timeout, fresh=True)
+                try:
+                    connection.send(address.request)
+                    head = await connection.head()
+                finally:
+                    connection.close()
+                    address.pool.release(connection)
+        except (ExchangeFailed, TimeoutError):
+            return False
+        return 200 <= head.status < 300
+
+
+def _nobody(_seconds: float) -> None:
+    """Nobody has asked yet."""

@@ -1,0 +1,119 @@
+"""The request head that goes upstream: whose fields stay, which are added.
+
+The caller's fields keep their order and spelling. What each hop makes anew is
+dropped and written again: `Host`, the framing, `Via`, the ids. A request signed
+for AWS gets nothing added, since an addition breaks the signature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sidecar.call import Call, Header
+
+CONTROLS = frozenset(
+    {
+        b"x-sidecar-token",
+        b"x-sidecar-retry",
+        b"x-sidecar-fallback",
+        b"x-sidecar-timeout",
+        b"x-sidecar-idempotent",
+    }
+)
+"""Fields by which a caller speaks to us; they end here."""
+
+_REMADE = frozenset(
+    {b"host", b"content-length", b"expect", b"via", b"x-request-id", b"x-correlation-id", b"traceparent"}
+)
+_SIGNED_REMADE = frozenset({b"host", b"content-length", b"expect"})
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+_HAS_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What one upstream adds to every request; `via` is our `Via` entry, empty for none."""
+
+    host: str = "upstream"
+    authority: bytes = b""
+    headers: tuple[Header, ...] = ()
+    default_headers: tuple[Header, ...] = ()
+    via: bytes = b""
+    forwarded: bool = False
+
+
+class HeadWriter:
+    """Writes request heads for one address of one upstream."""
+
+    __slots__ = ("_base", "_defaults", "_drop", "_fixed", "_forwarded", "_host", "_signed_drop", "_via")
+
+    def __init__(self, additions: Additions, base: bytes) -> None:
+        """`base` stands before the path: that of the upstream's URL without a slash at its end, or the whole
+        origin with it, for plain http through a proxy (RFC 9112, section 3.2.2).
+        """
+        self._base = base
+        own = frozenset(name.lower() for name, value in additions.headers if value)
+        forwarded = _FORWARDED if additions.forwarded else frozenset()
+        self._drop = _REMADE | CONTROLS | own | forwarded
+        self._signed_drop = _SIGNED_REMADE | CONTROLS | own
+        self._fixed = b"".join(b"%b: %b\r\n" % (name, value) for name, value in additions.headers if value)
+        self._defaults = tuple(
+            (name.lower(), b"%b: %b\r\n" % (name, value)) for name, value in additions.default_headers
+        )
+        self._via = additions.via
+        self._forwarded = additions.forwarded
+        self._host = {"upstream": additions.authority, "caller": None}.get(additions.host, additions.host.encode())
+
+    def write(self, call: Call, *, length: int | None, chunked: bool) -> bytes:
+        """The head with its blank line. `length` None and not `chunked`: no body at all."""
+        fields = call.fields
+        host = call.host if self._host is None else self._host
+        parts = [b"%b %b%b HTTP/1.1\r\nHost: %b\r\n" % (call.method, self._base, call.outgoing or call.target, host)]
+        signed = b"authorization" in fields and fields[b"authorization"].startswith(b"AWS4-")
+        signed = signed or b"X-Amz-Signature=" in call.target
+        drop = self._signed_drop if signed else self._drop
+        parts += [b"%b: %b\r\n" % pair for pair in call.headers if pair[0].lower() not in drop]
+        if self._fixed:
+            parts.append(self._fixed)
+        for name, line in self._defaults:
+            if name not in fields:
+                parts.append(line)
+        if not signed:
+            parts.append(self._traces(call))
+        if chunked:
+            parts.append(b"Transfer-Encoding: chunked\r\n")
+            if b"trailer" in fields:
+                parts.append(b"Trailer: %b\r\n" % fields[b"trailer"])
+        elif length or (length == 0 and (call.method in _HAS_BODY or b"content-length" in fields)):
+            parts.append(b"Content-Length: %d\r\n" % length)
+        if call.upgrade:
+            parts.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % fields[b"upgrade"])
+        elif fields.get(b"te", b"").lower().find(b"trailers") >= 0:
+            parts.append(b"Connection: TE\r\nTE: trailers\r\n")
+        if call.expects_continue and not call.body.complete:
+            parts.append(b"Expect: 100-continue\r\n")
+        parts.append(b"\r\n")
+        return b"".join(parts)
+
+    def _traces(self, call: Call) -> bytes:
+        lines = b"X-Request-ID: %b\r\nX-Correlation-ID: %b\r\ntraceparent: %b\r\n" % (
+            call.id.encode(),
+            call.correlation_id.encode(),
+            call.traceparent,
+        )
+        if self._via:
+            came = call.fields.get(b"via")
+            lines += b"Via: %b, %b\r\n" % (came, self._via) if came else b"Via: %b\r\n" % self._via
+        if self._forwarded:
+            came = call.fields.get(b"x-forwarded-for")
+            peer = call.peer.encode()
+            chain = b"%b, %b" % (came, peer) if came else peer
+            scheme = b"https" if call.secure else b"http"
+            lines += b"X-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\n" % (
+                chain,
+                call.host,
+                scheme,
+            )
+        return lines
