@@ -32,6 +32,7 @@ FLOORS: dict[str, int] = {
     "sidecar.pb": 0,
     "sidecar.settings*": 1,
     "sidecar.access": 1,
+    "sidecar.ids": 1,
     "sidecar.http1": 1,
     "sidecar.dialects": 1,
     "sidecar.config*": 2,

@@ -226,7 +226,7 @@ class Traffic:
 
 
 def in_words(step: dict[str, object]) -> str:
-    """One step of a timeline, such as `flaky 500`, `slow timed_out after 400 ms` or `gone skipped: circuit_open`."""
+    """One step of a timeline, such as `flaky 500`, `slow timeout after 400 ms` or `gone skipped: circuit_open`."""
     target, outcome = step["target"], str(step["outcome"])
     after = f"{float(str(step['seconds'])) * 1000:.0f} ms"
     match step["kind"]:

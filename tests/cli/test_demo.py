@@ -19,7 +19,7 @@ async def test_the_demo_tells_its_whole_story_and_ends_by_itself() -> None:
     for sign in (
         "200 by steady",
         "flaky 500 → waits ",
-        "slow timed_out after 4",
+        "slow timeout after 4",
         "breaker slow: closed → open",
         "slow skipped: circuit_open → steady 200",
         "breaker gone: closed → open",

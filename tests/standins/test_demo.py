@@ -30,7 +30,7 @@ def test_the_policy_is_a_good_one_and_has_every_route_that_is_asked() -> None:
     ("step", "words"),
     [
         ({"kind": "attempt", "target": "flaky", "outcome": "status", "status_code": 500, "seconds": 0.1}, "flaky 500"),
-        ({"kind": "attempt", "target": "slow", "outcome": "timed_out", "seconds": 0.4}, "slow timed_out after 400 ms"),
+        ({"kind": "attempt", "target": "slow", "outcome": "timeout", "seconds": 0.4}, "slow timeout after 400 ms"),
         ({"kind": "wait", "target": "flaky", "outcome": "status", "seconds": 0.1}, "waits 100 ms"),
         ({"kind": "skip", "target": "gone", "outcome": "circuit_open", "seconds": 0}, "gone skipped: circuit_open"),
     ],
