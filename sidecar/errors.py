@@ -29,7 +29,7 @@ class Mistake:
     nearest: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.file}:{self.line}: {self.key}: {self.problem}"
+        text = f"{self.file}:{self.line}: {self.key}{': ' * bool(self.key)}{self.problem}"
         if self.allowed:
             text += f" (allowed: {self.allowed})"
         if self.nearest:

@@ -106,8 +106,8 @@ def resolve(settings: Settings) -> Resolved:
 
 def resolve_upstream(settings: Settings, name: str) -> ResolvedUpstream:
     own = settings.upstreams[name]
-    mine = Layer(("upstreams", name), own)
-    owners = (mine, *policy_layers(settings, own.policy))
+    owners = upstream_layers(settings, name)
+    mine = owners[0]
     preset = PRESETS[own.protocol]
     timeout = stack("timeout", owners)
     by_protocol = {key: value for key, value in preset.upstream.items() if not mine.sets(key)}
@@ -153,6 +153,12 @@ def policy_layers(settings: Settings, policy: str) -> tuple[Layer, ...]:
     names = dict.fromkeys((policy, "default"))
     known = settings.policies
     return tuple(Layer(("policies", name), known.get(name, PolicySettings())) for name in names)
+
+
+def upstream_layers(settings: Settings, name: str) -> tuple[Layer, ...]:
+    """Who may set a key of this upstream, strongest first. Its limits are only its own."""
+    own = settings.upstreams[name]
+    return (Layer(("upstreams", name), own), *policy_layers(settings, own.policy))
 
 
 def route_layers(settings: Settings, name: str) -> tuple[Layer, ...]:

@@ -7,7 +7,7 @@ from pydantic import Field
 from sidecar.settings.listen import RouteLimitsSettings
 from sidecar.settings.policies import RoutePolicy, SharedPolicy
 from sidecar.settings.table import Table
-from sidecar.settings.texts import HeaderMatch, Host, Method, PathPattern, Prefix, Rewrite
+from sidecar.settings.texts import Host, Method, PathPattern, Prefix, Rewrite
 from sidecar.settings.values import Flag, Frozen, Int, Items
 
 
@@ -20,7 +20,7 @@ class MatchSettings(Frozen):
     """The `Host`, without its port."""
     methods: Items[Method] = ()
     """Empty: any method."""
-    headers: HeaderMatch = Field(default_factory=Table)
+    headers: Table[str] = Field(default_factory=Table)
     """Header name to its value, or `*` for any value."""
     grpc: str | None = Field(None, pattern=r"^([A-Za-z_][\w.]*)?(/\w*)?\*?$", min_length=1)
     """`package.Service/Method`, or a prefix with `*`."""

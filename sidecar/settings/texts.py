@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
@@ -30,38 +30,11 @@ OURS = frozenset(
 """Fields that frame a message or belong to one connection: the sidecar writes them itself."""
 
 
-def header_name(text: str) -> str:
-    if not TOKEN.fullmatch(text):
-        raise SettingError(f"{text!r} is not a header name")
-    return text
-
-
 def header_value(text: str) -> str:
     """Without control characters: a line break would smuggle a header of its own (RFC 9110, section 5.5)."""
     if any((c < " " and c != "\t") or c == "\x7f" for c in text):
         raise SettingError("a header value cannot hold control characters")
     return text
-
-
-V = TypeVar("V")
-
-
-def _header_names(headers: Table[V]) -> Table[V]:
-    seen: dict[str, str] = {}
-    for name in headers:
-        header_name(name)
-        if other := seen.get(name.lower()):
-            raise SettingError(f"{name} and {other} are one header: names ignore case")
-        seen[name.lower()] = name
-    return headers
-
-
-def _settable(headers: Table[str]) -> Table[str]:
-    for name in headers:
-        if name.lower() in OURS:
-            hint = "use `host = …`" if name.lower() == "host" else "the sidecar writes it itself"
-            raise SettingError(f"{name} cannot be set: {hint}")
-    return headers
 
 
 def host_name(text: str) -> str:
@@ -107,9 +80,19 @@ def _method(text: str) -> str:
     return text
 
 
-def check_url(text: str, schemes: tuple[str, ...], *, userinfo: bool = False) -> str:
-    """A URL with one of the schemes, a host, a sane port, and neither query nor fragment. Raises `SettingError`."""
-    allowed = ", ".join(f"{scheme}://host" for scheme in schemes)
+def check_scheme(text: str, schemes: tuple[str, ...]) -> None:
+    """Raises `SettingError`."""
+    scheme = text.partition(":")[0]
+    if scheme not in schemes:
+        raise SettingError(f"cannot have the scheme {scheme}", allowed=_forms(schemes))
+
+
+def check_url(text: str, schemes: tuple[str, ...] = (), *, userinfo: bool = False) -> str:
+    """A URL with a host, a sane port, neither query nor fragment, and one of the schemes. Raises `SettingError`."""
+    allowed = _forms(schemes)
+    if "://" not in text:
+        scheme = schemes[0] if schemes else "http"
+        raise SettingError("is not a URL", allowed=allowed, nearest=f"{scheme}://{text}" if text else "")
     if any(c <= " " or c == "\x7f" for c in text):
         raise SettingError("is not a URL: it holds blanks or control characters", allowed=allowed)
     try:
@@ -117,8 +100,8 @@ def check_url(text: str, schemes: tuple[str, ...], *, userinfo: bool = False) ->
         port = parts.port
     except ValueError as error:
         raise SettingError(f"is not a URL: {error}", allowed=allowed) from None
-    if parts.scheme not in schemes:
-        raise SettingError("has a scheme that is not allowed" if parts.scheme else "has no scheme", allowed=allowed)
+    if schemes:
+        check_scheme(text, schemes)
     if not parts.hostname:
         raise SettingError("has no host", allowed=allowed)
     if port == 0:
@@ -130,12 +113,16 @@ def check_url(text: str, schemes: tuple[str, ...], *, userinfo: bool = False) ->
     return text
 
 
+def _forms(schemes: tuple[str, ...]) -> str:
+    return ", ".join("unix:/path" if scheme == "unix" else f"{scheme}://host" for scheme in schemes)
+
+
 def _upstream_url(text: str) -> str:
     if text.startswith("unix:"):
         if not text.startswith("unix:/") or "\0" in text or text.startswith("unix://"):
             raise SettingError("names no absolute path after unix:", allowed="unix:/path")
         return text
-    return check_url(text, ("http", "https", "grpc", "grpcs"))
+    return check_url(text)
 
 
 def _proxy_url(text: str) -> str:
@@ -143,7 +130,7 @@ def _proxy_url(text: str) -> str:
 
 
 def _redis_url(text: str) -> str:
-    return check_url(text, ("redis", "rediss", "unix"), userinfo=True)
+    return check_url(text, ("redis", "rediss"), userinfo=True)
 
 
 def _otlp_url(text: str) -> str:
@@ -176,12 +163,9 @@ def _text(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-Headers = Annotated[
-    Table[Annotated[Secret, _text(header_value)]], AfterValidator(_header_names), AfterValidator(_settable)
-]
+Headers = Table[Annotated[Secret, _text(header_value)]]
 """Header fields to send."""
 
-HeaderMatch = Annotated[Table[str], AfterValidator(_header_names)]
 Host = Annotated[str, _text(host_name)]
 PathPattern = Annotated[str, _text(_pattern)]
 PathText = Annotated[str, _text(path_text)]
