@@ -177,12 +177,12 @@ def _not_under(problems: Iterable[Problem]) -> list[Problem]:
 def _not_said(problems: Iterable[Problem], said: Iterable[Place], taken_out: Iterable[Place]) -> list[Problem]:
     """Without what follows from a mistake that has been told: below it, or where something was taken out."""
     said, taken_out = list(said), list(taken_out)
-    return [
-        one
-        for one in problems
-        if not any(within(one.place, place) for place in said)
-        and not any(within(one.place, place) or within(place, one.place) for place in taken_out)
-    ]
+
+    def stands(place: Place) -> bool:
+        lost = any(within(place, gone) or within(gone, place) for gone in taken_out)
+        return not lost and not any(within(place, known) for known in said)
+
+    return [one for one in problems if stands(one.place) and (not one.other or stands(one.other))]
 
 
 def _mistakes(path: Path, problems: Iterable[Problem], lines: dict[Place, int]) -> list[Mistake]:

@@ -67,7 +67,7 @@ def _listeners(settings: Settings) -> Iterator[Problem]:
     addresses = {name: address for name, text in texts.items() if (address := parse_address(text))}
     for (one, first), (other, second) in combinations(addresses.items(), 2):
         if first.collides(second):
-            yield Problem(("listen", other), f"is the address of listen.{one} as well ({first})")
+            yield Problem(("listen", other), f"is the address of listen.{one} as well ({first})", other=("listen", one))
 
 
 def _upstream(place: Place, upstream: UpstreamSettings, names: Names) -> Iterator[Problem]:
@@ -107,9 +107,8 @@ def _headers(place: Place, headers: Mapping[str, str], *, sent: bool) -> Iterato
         if lower in seen:
             yield Problem(here, f"is the same header as {seen[lower]}: names ignore case")
         if sent and lower in OURS:
-            yield Problem(
-                here, "cannot be set: " + ("use the key host" if lower == "host" else "the sidecar writes it")
-            )
+            reason = "use the key host" if lower == "host" else "the sidecar writes it"
+            yield Problem(here, f"cannot be set: {reason}")
         seen[lower] = name
 
 
@@ -191,4 +190,5 @@ def _ties(settings: Settings) -> Iterator[Problem]:
             yield Problem(
                 ("routes", other, "match"),
                 f"ties with {dotted(('routes', one))}: one request could meet both and neither is more specific",
+                other=("routes", one, "match"),
             )
