@@ -27,6 +27,7 @@ class Listening:
         self._events = events
         self._frames: deque[bytes] = deque(maxlen=backlog)
         self._dropped = 0
+        self._closed = False
         self._woken = asyncio.Event()
 
     def put(self, frame: bytes) -> None:
@@ -36,9 +37,13 @@ class Listening:
         self._woken.set()
 
     async def frames(self) -> bytes:
-        """All that waits, at least one frame; a `dropped` event first when some were lost."""
+        """All that waits, at least one frame; a `dropped` event first when some were lost.
+
+        Empty only when the place was closed and nothing is left.
+        """
         await self._woken.wait()
-        self._woken.clear()
+        if not self._closed:
+            self._woken.clear()
         waiting = list(self._frames)
         self._frames.clear()
         if self._dropped:
@@ -47,7 +52,10 @@ class Listening:
         return b"".join(waiting)
 
     def close(self) -> None:
+        """Give the place back, and wake who waits here."""
+        self._closed = True
         self._events.listeners.discard(self)
+        self._woken.set()
 
 
 class Events:

@@ -1,0 +1,49 @@
+"""Binds an admin or probe app to its address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    import ssl
+
+    from sidecar.settings.address import Address
+
+GRACE = 1.0
+"""Seconds that answers under way have when the listener stops."""
+
+
+class AdminServer:
+    """A bound listener; `address` is where it really listens (port 0 is resolved)."""
+
+    def __init__(self, runner: web.AppRunner, address: str) -> None:
+        self._runner = runner
+        self.address = address
+
+    async def aclose(self) -> None:
+        """Stop accepting, end event streams, give answers under way a moment."""
+        await self._runner.cleanup()
+
+
+async def serve(app: web.Application, address: Address, tls: ssl.SSLContext | None = None) -> AdminServer:
+    """Listen there. Raises `OSError` when the address cannot be bound."""
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=GRACE
+    )
+    await runner.setup()
+    try:
+        site: web.BaseSite
+        if address.unix:
+            site = web.UnixSite(runner, address.unix, ssl_context=tls)
+        else:
+            site = web.TCPSite(runner, address.host, address.port, ssl_context=tls)
+        await site.start()
+    except BaseException:
+        await runner.cleanup()
+        raise
+    if address.unix:
+        return AdminServer(runner, str(address))
+    host, port = runner.addresses[0][:2]
+    return AdminServer(runner, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")

@@ -1,0 +1,84 @@
+"""Binding and stopping, and the built-in paths of the http listener."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from sidecar.admin.answers import builtin
+from sidecar.admin.api import admin_app
+from sidecar.admin.server import serve
+from sidecar.settings.address import Address
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.kit.fake_view import FakeView
+
+
+async def test_a_unix_socket(view: FakeView, tmp_path: Path) -> None:
+    path = str(tmp_path / "admin.sock")
+    server = await serve(admin_app(view), Address(unix=path))
+    assert server.address == f"unix:{path}"
+    async with (
+        aiohttp.ClientSession("http://sidecar", connector=aiohttp.UnixConnector(path)) as session,
+        session.get("/livez") as answer,
+    ):
+        assert answer.status == 200
+    await server.aclose()
+
+
+async def test_ipv6_is_written_in_brackets(view: FakeView) -> None:
+    server = await serve(admin_app(view), Address("::1", 0))
+    assert server.address.startswith("[::1]:")
+    assert not server.address.endswith(":0")
+    await server.aclose()
+
+
+async def test_an_address_in_use_is_an_os_error(view: FakeView) -> None:
+    server = await serve(admin_app(view), Address("127.0.0.1", 0))
+    port = int(server.address.rpartition(":")[2])
+    with pytest.raises(OSError, match="in use"):
+        await serve(admin_app(view), Address("127.0.0.1", port))
+    await server.aclose()
+
+
+async def test_open_event_streams_do_not_hold_the_stop(view: FakeView) -> None:
+    server = await serve(admin_app(view), Address("127.0.0.1", 0))
+    async with aiohttp.ClientSession(f"http://{server.address}") as session, session.get("/events") as answer:
+        await answer.content.readuntil(b"\n\n")
+        async with asyncio.timeout(0.9):  # less than the grace for answers under way
+            await server.aclose()
+        assert await answer.content.read() == b""
+    assert not view.events.listeners
+
+
+async def test_the_http_listener_answers_the_same(admin: aiohttp.ClientSession, view: FakeView) -> None:
+    answer = builtin(view)
+    for path in ("/health", "/circuit-breakers", "/livez", "/readyz"):
+        found = answer(path.encode(), b"")
+        assert found
+        async with admin.get(path) as there:
+            assert (there.status, there.headers["Content-Type"].encode()) == found[:2]
+            if path != "/health":  # it tells the time
+                assert await there.read() == found[2]
+    metrics = answer(b"/metrics", b"application/openmetrics-text;version=1.0.0")
+    assert metrics
+    assert metrics[1].startswith(b"application/openmetrics-text")
+
+
+async def test_built_in_health_follows_the_process(view: FakeView) -> None:
+    view.draining = True
+    found = builtin(view)(b"/health", b"")
+    assert found
+    status, content_type, body = found
+    assert (status, content_type, json.loads(body)["status"]) == (503, b"application/json", "unhealthy")
+
+
+@pytest.mark.parametrize("path", [b"/", b"/healthz", b"/health/", b"/config", b"/reload", b"", b"/metrics/x"])
+async def test_nothing_else_is_built_in(view: FakeView, path: bytes) -> None:
+    assert builtin(view)(path, b"*/*") is None
