@@ -26,3 +26,12 @@ def test_a_rest_that_is_over_gives_way_to_any_new_one() -> None:
     rest.rest(130.0, "throttled")
     rest.rest(201.0, "health")
     assert (rest.left(200.0), rest.cause) == (1.0, "health")
+
+
+def test_a_rest_can_be_ended_by_its_own_cause_only() -> None:
+    rest = Rest()
+    rest.rest(130.0, "health")
+    rest.clear("throttled")
+    assert rest.left(100.0) == 30.0
+    rest.clear("health")
+    assert rest.left(100.0) == 0.0
