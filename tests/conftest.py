@@ -2,7 +2,8 @@
 
 `@pytest.mark.virtual_time` runs an async test, and its async fixtures, on a
 `VirtualTimeLoop`; `virtual_loop` gives that loop to a test that wants to move or
-read its clock, and needs the mark beside it. All other async tests run on the loop that asyncio makes.
+read its clock, and needs the mark beside it. `@pytest.mark.both_loops` runs it on asyncio's loop
+and on uvloop. All other async tests run on the loop that asyncio makes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 
 from tests.kit.virtual_loop import VirtualTimeLoop
 
@@ -22,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "virtual_time: run this async test on a loop whose clock jumps to the next timer"
     )
+    config.addinivalue_line("markers", "both_loops: run this async test on asyncio's own loop and on uvloop")
 
 
 def pytest_asyncio_loop_factories(
@@ -29,6 +32,8 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     if item.get_closest_marker("virtual_time"):
         return {"virtual": VirtualTimeLoop}
+    if item.get_closest_marker("both_loops"):
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"real": asyncio.new_event_loop}
 
 

@@ -45,8 +45,8 @@ def stays_open(version: str, headers: Headers) -> bool:
 class OneLength:
     """Takes equal repeated Content-Length fields of a reply's head as one, before llhttp refuses them.
 
-    RFC 9110, section 8.6 allows it. The head is held back until it is complete;
-    lengths that differ are left for llhttp to refuse.
+    RFC 9110, section 8.6 allows it. A head is held back until it is complete, interim
+    ones too; lengths that differ are left for llhttp to refuse.
     """
 
     __slots__ = ("_held",)
@@ -57,19 +57,32 @@ class OneLength:
     def feed(self, data: bytes) -> bytes:
         """What may go to the parser now; at most `MAX_HEAD` bytes are held back."""
         self._held += data
-        end = self._held.find(b"\r\n\r\n")
-        if end < 0 and len(self._held) <= MAX_HEAD:
-            return b""
-        held, self._held = self._held, b""
-        lines = held[:end].split(b"\r\n")
-        seen: set[bytes] = set()
-        kept = []
-        for line in lines:
-            name, _, value = line.partition(b":")
-            if name.lower() == b"content-length":
-                length = value.strip(b" \t")
-                if length in seen:
-                    continue
-                seen.add(length)
-            kept.append(line)
-        return b"\r\n".join(kept) + held[end:]
+        ready = b""
+        while (end := self._held.find(b"\r\n\r\n")) >= 0:
+            head, rest = self._held[:end], self._held[end:]
+            ready += _once(head)
+            if not head.startswith(_INTERIM) or head.startswith(b"101", 9):
+                self._held = b""
+                return ready + rest
+            ready += rest[:4]
+            self._held = rest[4:]
+        if len(self._held) > MAX_HEAD:
+            ready, self._held = ready + self._held, b""
+        return ready
+
+
+_INTERIM = (b"HTTP/1.1 1", b"HTTP/1.0 1")
+
+
+def _once(head: bytes) -> bytes:
+    seen: set[bytes] = set()
+    kept = []
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = value.strip(b" \t")
+            if length in seen:
+                continue
+            seen.add(length)
+        kept.append(line)
+    return b"\r\n".join(kept)

@@ -159,8 +159,6 @@ class ReplyParser:
             self.continued = True
         else:
             self.news.append((status, fields))
-        if self._lenient:
-            self._one_length = OneLength()
 
     def _problem(self, head: ReplyHead, coding: bytes | None) -> str:
         """Why a reply that llhttp lets pass cannot be used; empty when it can."""
