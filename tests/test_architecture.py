@@ -48,13 +48,18 @@ FLOORS: dict[str, int] = {
     "sidecar.telemetry": 4,
     "sidecar.stores": 4,
     "sidecar.runtime": 5,
+    "sidecar.parts": 5,
+    "sidecar.wiring": 5,
     "sidecar.standins": 5,
     "sidecar.admin": 6,
     "sidecar.daemon": 7,
+    "sidecar.accepting": 7,
+    "sidecar.descriptors": 7,
+    "sidecar.view": 7,
     "sidecar.cli": 8,
     "sidecar.__main__": 8,
 }
-# Rooms that are one room in several files: the vocabulary, and the reading of the policy file.
+# Rooms that are one room in several files.
 ONE_ROOM: dict[str, str] = {
     "sidecar.errors": "words",
     "sidecar.call": "words",
@@ -65,6 +70,13 @@ ONE_ROOM: dict[str, str] = {
     "sidecar.availability": "policy file",
     "sidecar.overlap": "policy file",
     "sidecar.resolve": "policy file",
+    "sidecar.runtime": "object graph",
+    "sidecar.parts": "object graph",
+    "sidecar.wiring": "object graph",
+    "sidecar.daemon": "process",
+    "sidecar.accepting": "process",
+    "sidecar.descriptors": "process",
+    "sidecar.view": "process",
 }
 # What a room may not use although it is lower: an upstream or a listener that knew the engine could make a second
 # attempt loop; the engine turns no wire.
@@ -106,6 +118,10 @@ HOMES: dict[str, tuple[str, ...]] = {
 # Who may start a task, and why it needs one. A call has no task but its connection's own.
 TASKS: dict[str, str] = {
     "sidecar.http1.server": "one for each caller connection",
+    "sidecar.http1.dial": "a name is looked up for all who wait for it; two addresses race",
+    "sidecar.upstreams.body_sender": "a body that is still coming is sent while its reply is awaited",
+    "sidecar.upstreams.health": "one for each checked upstream",
+    "sidecar.accepting": "not on the data path",
     "sidecar.standins": "not on the data path",
     "sidecar.admin": "not on the data path",
     "sidecar.daemon": "the life of the process",
