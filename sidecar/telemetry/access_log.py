@@ -3,7 +3,7 @@
 `access_log` decides what is written, not the log level: all calls, only those
 that did not go well, or none. With a sample below 1 some good calls are left out;
 errors, retries, fallbacks and slow calls never are. The path is logged without
-its query, and no header but the trace id is ever read.
+its query, and no header is ever read but `traceparent`.
 """
 
 from __future__ import annotations
@@ -80,10 +80,8 @@ class AccessLog:
             "bytes_in": call.body.received,
             "bytes_out": call.bytes_out,
         }
-        trace = call.fields.get(b"traceparent")
-        # 00-<32 hex>-<16 hex>-<2 hex> (W3C Trace Context, section 3.2); the caller may have sent anything
-        if trace is not None and trace[2:3] == trace[35:36] == b"-" and trace[3:35].isalnum():
-            fields["trace_id"] = trace[3:35].decode("latin-1")
+        if call.traceparent:  # 00-<32 hex>-<16 hex>-<2 hex> (W3C Trace Context, section 3.2)
+            fields["trace_id"] = call.traceparent[3:35].decode()
         self._writer.write(self._render(fields))
 
     def _kept(self, call: Call, summary: Summary) -> bool:

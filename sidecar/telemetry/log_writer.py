@@ -102,9 +102,8 @@ class LogWriter:
             self._taken += len(text)
             if written < len(text):
                 self._lost += _unwritten(batch, written)
+            if written >= 0:  # else not even the line end of a torn line could be written
                 self._torn = written > 0 and not text[:written].endswith(b"\n")
-            else:
-                self._torn = False
 
     def _put(self, text: bytes) -> int:
         """Bytes written before the descriptor failed, or before there was no more time."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sidecar")
 
+_NO_REFUSALS = frozenset({"ok", "caller_left"})
+"""How a call without an attempt may end that we did not refuse: a static link answered, or nobody was left."""
+
 
 class Named(Protocol):
     """A breaker, as far as telemetry knows it."""
@@ -74,7 +77,7 @@ class Telemetry:
         log.debug("unreadable request", extra={"fields": {"status_code": status}})
 
     def retire(self, routes: Collection[str], upstreams: Collection[str]) -> None:
-        """A reload dropped these: their series go."""
+        """These are in no live runtime any more: their series go."""
         self.metrics.retire(routes, upstreams)
 
 
@@ -114,7 +117,7 @@ class RouteWatch:
         self._series.finished(call.method, call.status, seconds, max(overhead, 0.0))
         telemetry.access_log.write(call, summary)
         telemetry.timeline.add(call, summary)
-        if telemetry.events.listeners and not call.attempts and call.status >= 400:
+        if telemetry.events.listeners and not call.attempts and summary.outcome not in _NO_REFUSALS:
             telemetry.events.tell(
                 "refusal", request_id=call.id, route=self._name, outcome=summary.outcome, status_code=call.status
             )

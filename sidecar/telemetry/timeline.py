@@ -26,8 +26,6 @@ class Finished(NamedTuple):
     correlation_id: str
     ended: float
     """Unix time, seconds."""
-    started: float
-    """Loop time, seconds: what the steps' `at` is counted from."""
     method: bytes
     path: bytes
     route: str
@@ -54,7 +52,7 @@ class Timeline:
         # A plain tuple in the order of `Finished`: 100 ns, where a named one takes 450.
         self._calls.append(
             (
-                call.id, call.correlation_id, self._wall(), call.started, call.method, call.path, call.route,
+                call.id, call.correlation_id, self._wall(), call.method, call.path, call.route,
                 call.upstream, call.attempts, call.status, call.generation, call.body.received, call.bytes_out,
                 summary,
             )
@@ -91,17 +89,17 @@ class Timeline:
             "upstream_seconds": round(summary.upstream_seconds, 6),
             "bytes_in": found.bytes_in,
             "bytes_out": found.bytes_out,
-            "steps": [_step(step, found.started) for step in summary.steps],
+            "steps": [_step(step) for step in summary.steps],
         }
 
 
-def _step(step: Step, started: float) -> Fields:
-    """`at` is counted from the start of the call; `why` says why the next step came."""
+def _step(step: Step) -> Fields:
+    """`at` is counted from the start of the call (seconds); `why` says why the next step came."""
     told: Fields = {
         "kind": step.kind,
         "target": step.target,
         "outcome": step.outcome,
-        "at": round(step.at - started, 6),
+        "at": round(step.at, 6),
         "seconds": round(step.seconds, 6),
     }
     if step.status:

@@ -13,7 +13,6 @@ def finished_call(
     path: bytes = b"/v1/things",
     status: int = 200,
     attempts: int = 1,
-    fields: dict[bytes, bytes] | None = None,
 ) -> Call:
     call = Call(
         id=name,
@@ -23,7 +22,7 @@ def finished_call(
         target=path + b"?api_key=hunter2",
         path=path,
         headers=[(b"Authorization", b"Bearer hunter2")],
-        fields=fields or {b"authorization": b"Bearer hunter2"},
+        fields={b"authorization": b"Bearer hunter2"},
         body=Body.of(b"a body that says hunter2"),
         started=50.0,
     )

@@ -157,24 +157,27 @@ def test_a_line_after_the_close_is_lost_and_counted(pipe: tuple[int, int]) -> No
 
 def test_after_a_torn_line_the_next_one_begins_anew(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     reader, end = pipe
-    real, failures = os.write, iter([4])
+    real = os.write
+    script = [4, 0, 0]  # bytes that fit before the disk is full, then nothing at all
 
-    def short_then_broken(fd: int, data: bytes) -> int:
-        for size in failures:
-            real(fd, bytes(data)[:size])
-            failing.append(True)
-            return size
-        if failing:
-            failing.clear()
+    def write(fd: int, data: bytes) -> int:
+        if not script:
+            return real(fd, data)
+        fits = script[0]
+        if not fits:
+            script.pop(0)
             raise OSError(28, "No space left on device")
-        return real(fd, data)
+        script[0] = 0
+        return real(fd, bytes(data)[:fits])
 
-    failing: list[bool] = []
-    monkeypatch.setattr(os, "write", short_then_broken)
+    monkeypatch.setattr(os, "write", write)
     writer = LogWriter(end)
     writer.write(b"a long line\n")
     until(lambda: writer.dropped == 1)
+    writer.write(b"lost whole\n")
+    until(lambda: writer.dropped == 2)
+    writer.write(b"lost as well\n")
+    until(lambda: writer.dropped == 3)
     writer.write(b"next\n")
     writer.close()
     assert os.read(reader, 100) == b"a lo\nnext\n"
-    assert writer.dropped == 1

@@ -118,6 +118,8 @@ async def test_events_reach_a_listener(telemetry: Telemetry) -> None:
     route.fell_back(finished_call(), "store", "spare", "timeout")
     route.finished(finished_call(status=503, attempts=0), summary(outcome="circuit_open"))
     route.finished(finished_call(), summary())
+    route.finished(finished_call(status=503, attempts=0), summary())  # a static link
+    route.finished(finished_call(status=499, attempts=0), summary(outcome="caller_left"))
     telemetry.reloaded("success", 2, kept=3)
     heard = told(await listening.frames())
     assert [event["event"] for event in heard] == ["breaker", "retry", "rest", "fallback", "refusal", "reload"]
@@ -170,9 +172,9 @@ def timeline(kept: int = 1000) -> Timeline:
 def test_the_timeline_tells_each_step_and_why_the_next_came() -> None:
     calls = timeline()
     steps = [
-        Step("attempt", "store", "timeout", 50.0, 2.0, why="retry: timeout"),
-        Step("wait", "store", "backoff", 52.0, 0.1),
-        Step("attempt", "store", "ok", 52.1, 0.4, status=200),
+        Step("attempt", "store", "timeout", 0.0, 2.0, why="retry: timeout"),
+        Step("wait", "store", "backoff", 2.0, 0.1),
+        Step("attempt", "store", "ok", 2.1, 0.4, status=200),
     ]
     calls.add(finished_call(attempts=2), summary(seconds=2.5, steps=steps))
     found = calls.find("req-1")
