@@ -32,7 +32,8 @@ MISSING = {
 
 def main() -> int:
     arguments = parse()
-    signal.signal(signal.SIGTERM, leave)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
     nginx, envoy = find_nginx(), find_envoy(arguments.envoy)
     here = {"taskset": shutil.which("taskset"), "wrk": shutil.which("wrk"), "nginx": nginx}
     missing = [MISSING[name] for name, place in here.items() if place is None]
@@ -47,6 +48,8 @@ def main() -> int:
         "nginx": Nginx(nginx),
     }
     proxies = [proxy for name in arguments.only if (proxy := candidates[name]) is not None]
+    if not proxies:
+        return 2
     about = machine.describe(envoy, nginx)
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
     try:
@@ -124,7 +127,7 @@ def note(text: str) -> None:
 
 
 def leave(_signum: int, _frame: FrameType | None) -> None:
-    """SIGTERM unwinds like Ctrl-C: every block that started a process ends it."""
+    """Both signals unwind, and every block that started a process ends it; a shell's `&` would ignore Ctrl-C's."""
     raise KeyboardInterrupt
 
 
