@@ -9,18 +9,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-ROOT = Path(__file__).parent.parent
-SOURCE = ROOT / "sidecar"
+from tests.kit.source_tree import ROOT, SOURCE, imports, modules, names_used, ours, tree, under
 
 # Which floor a room stands on. A module lives in the room with the longest matching name; a name that ends in `*`
 # also takes `name_…` and what is below it. Modules of one room may use each other, other rooms only if lower.
@@ -57,7 +50,7 @@ FLOORS: dict[str, int] = {
     "sidecar.descriptors": 7,
     "sidecar.view": 7,
     "sidecar.cli": 8,
-    "sidecar.__main__": 8,
+    "sidecar.__main__": 9,
 }
 # Rooms that are one room in several files.
 ONE_ROOM: dict[str, str] = {
@@ -121,7 +114,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "redis": ("sidecar.stores",),
     "rich": ("sidecar.cli",),
     "typer": ("sidecar.cli",),
-    "uvloop": ("sidecar.daemon",),
+    "uvloop": ("sidecar.daemon", "sidecar.cli"),
     "watchfiles": ("sidecar.daemon",),
 }
 
@@ -150,101 +143,12 @@ TESTED_IN: dict[str, str] = {
 LONGEST = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
-    """One imported name: by whom, which module, on which line, and whether it is there at run time."""
-
-    module: str
-    target: str
-    line: int
-    typing_only: bool
-    inside_function: bool
-
-    def __str__(self) -> str:
-        return f"{self.module}:{self.line} imports {self.target}"
-
-
-@cache
-def modules() -> dict[str, Path]:
-    found = {}
-    for path in sorted(SOURCE.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-@cache
-def tree(module: str) -> ast.Module:
-    return ast.parse(modules()[module].read_text())
-
-
-def under(module: str, name: str) -> bool:
-    """`module` is `name` or below it; with a `*` also a file that begins with it (`settings_times`)."""
-    bare = name.removesuffix("*")
-    return module == bare or module.startswith(f"{bare}.") or (name != bare and module.startswith(f"{bare}_"))
-
-
 @cache
 def room(module: str) -> str:
     """The room's name in `FLOORS`; a module without one fails here."""
     rooms = [name for name in FLOORS if under(module, name) and (name != "sidecar" or module == "sidecar")]
     assert rooms, f"{module} stands on no floor: give it one in FLOORS"
     return max(rooms, key=len)
-
-
-def is_typing_guard(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-
-@cache
-def imports(module: str) -> tuple[Import, ...]:
-    found: list[Import] = []
-
-    def visit(node: ast.AST, *, typing_only: bool, inside: bool) -> None:
-        line = getattr(node, "lineno", 0)
-        found.extend(Import(module, target, line, typing_only, inside) for target in targets(node))
-        inside = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for child in ast.iter_child_nodes(node):
-            visit(child, typing_only=typing_only or is_typing_guard(node), inside=inside)
-
-    visit(tree(module), typing_only=False, inside=False)
-    return tuple(found)
-
-
-def targets(node: ast.AST) -> Iterator[str]:
-    """What an import statement names, as modules: `from sidecar import call` is `sidecar.call`."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        assert node.level == 0, "imports are absolute: a moved file must not change its meaning"
-        base = node.module or ""
-        for alias in node.names:
-            whole = f"{base}.{alias.name}"
-            yield whole if whole in modules() else base
-
-
-def ours() -> Iterator[Import]:
-    for module in modules():
-        yield from (found for found in imports(module) if found.target.split(".")[0] == "sidecar")
-
-
-def dotted(node: ast.AST) -> str:
-    """`a.b.c` for a chain of names, else the last name known."""
-    if isinstance(node, ast.Attribute):
-        return f"{dotted(node.value)}.{node.attr}"
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def calls_and_names(module: str) -> Iterator[tuple[str, int]]:
-    """Every dotted name that `module` uses, an imported one by its full name."""
-    full: dict[str, str] = {}
-    for node in ast.walk(tree(module)):
-        if isinstance(node, ast.ImportFrom):
-            full |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-    for node in ast.walk(tree(module)):
-        if isinstance(node, ast.Attribute | ast.Name):
-            head, dot, rest = dotted(node).partition(".")
-            yield full.get(head, head) + dot + rest, node.lineno
 
 
 def test_an_import_only_goes_down() -> None:
@@ -338,7 +242,7 @@ def test_decisions_take_their_clock_and_their_chance_as_arguments(room_name: str
         f"{module}:{line} {name}"
         for module in modules()
         if under(module, room_name)
-        for name, line in calls_and_names(module)
+        for name, line in names_used(module)
         if name in INJECTED or name.startswith("datetime.datetime.now")
     ]
     assert wrong == []
@@ -360,7 +264,7 @@ def test_tasks_are_started_only_where_a_reason_is_named() -> None:
         f"{module}:{line} {name}"
         for module in modules()
         if not any(under(module, allowed) for allowed in TASKS)
-        for name, line in calls_and_names(module)
+        for name, line in names_used(module)
         if name.rpartition(".")[2] in {"create_task", "ensure_future", "TaskGroup"}
     ]
     assert wrong == []
@@ -369,10 +273,7 @@ def test_tasks_are_started_only_where_a_reason_is_named() -> None:
 def test_nothing_waits_with_wait_for() -> None:
     """It costs 11 µs and a task, and it can swallow a cancellation (rule 7)."""
     wrong = [
-        f"{module}:{line}"
-        for module in modules()
-        for name, line in calls_and_names(module)
-        if name == "asyncio.wait_for"
+        f"{module}:{line}" for module in modules() for name, line in names_used(module) if name == "asyncio.wait_for"
     ]
     assert wrong == []
 
