@@ -36,6 +36,13 @@ class Parts:
         part: T = self._parts[key]
         return part
 
+    def keys(self) -> set[Key]:
+        return set(self._parts)
+
+    def named_before(self, kind: str, name: str) -> Any:
+        """The part of that kind and name before, whatever its settings; None when there was none."""
+        return next((part for key, part in self._before.items() if key[:2] == (kind, name)), None)
+
     def of(self, kind: str) -> Iterator[tuple[str, Any]]:
         """Name and part of all parts of a kind."""
         return ((name, part) for (of_kind, name, _), part in self._parts.items() if of_kind == kind)

@@ -167,8 +167,16 @@ class _Builder:
     def _limit(self, name: str, settings: RateLimitSettings | None) -> Limit | None:
         if settings is None:
             return None
-        bucket = self._parts.get("limit", name, settings, lambda: RateLimit(settings, self._around.clock))
+        bucket = self._parts.get("limit", name, settings, lambda: self._bucket(name, settings))
         return Limit(bucket, key_function(settings.key), settings.max_wait)
+
+    def _bucket(self, name: str, settings: RateLimitSettings) -> RateLimit:
+        """A changed limit keeps the share of its level: a reload is never a way to a full bucket (rule 10)."""
+        bucket = RateLimit(settings, self._around.clock)
+        before: RateLimit | None = self._parts.named_before("limit", name)
+        if before is not None:
+            bucket.adopt(before)
+        return bucket
 
     def _concurrency(self, name: str, settings: ConcurrencySettings | None) -> Concurrency | None:
         if settings is None:

@@ -38,12 +38,15 @@ class Access:
 
 
 class CallReader:
-    """Makes calls of requests. `via` is our own pseudonym: a request that bears it went in a circle."""
+    """Makes calls of requests. `via` is our own pseudonym: a request that bears it went in a circle.
 
-    __slots__ = ("_access", "_clock", "_ids", "_memory", "_via")
+    `access` is replaced by a reload.
+    """
+
+    __slots__ = ("_clock", "_ids", "_memory", "_via", "access")
 
     def __init__(self, access: Access, ids: Ids, memory: ReplayMemory, via: bytes, clock: Callable[[], float]) -> None:
-        self._access = access
+        self.access = access
         self._ids = ids
         self._memory = memory
         self._via = via
@@ -86,7 +89,7 @@ class CallReader:
     def _peer(self, request: Request) -> str:
         """The caller's address; behind a trusted proxy, the nearest address that is not trusted."""
         peer = request.peer
-        if not self._access.trusted or b"x-forwarded-for" not in request.fields:
+        if not self.access.trusted or b"x-forwarded-for" not in request.fields:
             return peer
         for hop in reversed(request.fields[b"x-forwarded-for"].split(b",")):
             if not self._trusts(peer):
@@ -99,10 +102,10 @@ class CallReader:
             address = ipaddress.ip_address(peer)
         except ValueError:
             return False
-        return any(address in network for network in self._access.trusted)
+        return any(address in network for network in self.access.trusted)
 
     def _refusal(self, request: Request, call: Call) -> Refused | None:
-        fields, access = call.fields, self._access
+        fields, access = call.fields, self.access
         if is_loopback(request.local) and not host_allowed(request.host, access.hosts):
             return ForbiddenHost("this Host is not served here: name it in a route or in listen.hosts")
         origin = fields.get(b"origin")

@@ -15,7 +15,7 @@ from sidecar.errors import UpstreamError
 from sidecar.http1.failures import ExchangeFailed
 from sidecar.http1.fields import forwardable
 from sidecar.http1.tunnel import splice
-from sidecar.policy.retry import parse_wait
+from sidecar.retry_after import parse_wait
 from sidecar.upstreams.body_sender import BodySender
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class HttpUpstream:
         self._idle = idle
         self._wall = wall
         self._reuse = reuse
-        self._private = private
+        self.private = private
 
     async def send(self, call: Call, attempt: Attempt) -> Reply:
         """One exchange with one address; returns at the reply's head."""
@@ -108,7 +108,7 @@ class HttpUpstream:
         headers, fields = forwardable(head.headers)
         if b"location" in fields:
             headers = _mapped_back(headers, address.origin, call)
-        if self._private:
+        if self.private:
             headers = [pair for pair in headers if not pair[0].lower().startswith(b"access-control-")]
         wait = parse_wait(head.headers, self._wall) if head.status >= 400 else None
         facts = Facts(What.REPLY, status=head.status, wait=wait)

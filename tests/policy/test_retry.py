@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.policy.retry import LONGEST_WAIT, after, backoff, parse_wait
+from sidecar.policy.retry import after, backoff
+from sidecar.retry_after import LONGEST_WAIT, parse_wait
 from sidecar.settings import RetrySettings
 
 if TYPE_CHECKING:

@@ -1,0 +1,59 @@
+"""The commands, and what each takes. Their work is done in modules that are imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="sidecar",
+    help="A localhost proxy that gives any application resilience without a change to its code.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("-c", "--config", metavar="FILE", help="The policy file; else $SIDECAR_CONFIG, else ./sidecar.toml."),
+]
+
+
+@app.command()
+def run(config: ConfigFile = None) -> None:
+    """Run the sidecar. SIGTERM drains, SIGHUP reloads."""
+    from sidecar.cli.run import run as work
+
+    raise typer.Exit(work(config))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="End by itself after so many seconds.")] = None,
+) -> None:
+    """Run the sidecar between live traffic and services in trouble, and show what it does."""
+    from sidecar.cli.demo import demo as work
+
+    raise typer.Exit(work(seconds))
+
+
+@app.command()
+def check(file: Annotated[str | None, typer.Argument(help="The policy file.")] = None) -> None:
+    """Print every mistake of a policy file at once (exit 2), else a summary."""
+    from sidecar.cli.check import check as work
+
+    raise typer.Exit(work(file))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the policy file."""
+    from sidecar.cli.schema import schema as work
+
+    raise typer.Exit(work())
+
+
+def main() -> None:
+    """The entry point. Ends with exit code 0, 1 (not well) or 2 (bad usage or configuration)."""
+    app()

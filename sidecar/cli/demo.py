@@ -1,0 +1,63 @@
+"""`sidecar demo`: the daemon with stand-ins for upstreams, and traffic to watch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from sidecar.cli.run import loop_factory
+from sidecar.config import load
+from sidecar.daemon import Daemon, handle_signals
+from sidecar.standins.demo import Demo
+from sidecar.telemetry.log_writer import LogWriter, own_standard_streams
+
+HTTP, ADMIN = "127.0.0.1:7070", "127.0.0.1:7072"
+STDERR = 2
+
+
+def demo(seconds: float | None) -> int:
+    """Show a sidecar at work until Ctrl-C, or for `seconds`; the exit code."""
+    own_standard_streams()
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_demo(seconds))
+
+
+async def _demo(seconds: float | None) -> int:
+    show = Demo(_say)
+    http = os.environ.get("SIDECAR_LISTEN_HTTP", HTTP)
+    admin = os.environ.get("SIDECAR_LISTEN_ADMIN", ADMIN)
+    policy = await show.start(http, admin)
+    try:
+        with tempfile.TemporaryDirectory(prefix="sidecar-demo-") as folder:
+            path = Path(folder) / "sidecar.toml"
+            path.write_text(policy, encoding="utf-8")
+            loaded = load(path, os.environ)
+        daemon = Daemon(loaded, os.environ, LogWriter(STDERR), on_terminal=True)
+        try:
+            await daemon.start()
+        except OSError as error:
+            print(f"sidecar: {error.args[-1]}", file=sys.stderr)
+            return 2
+        handle_signals(daemon)
+        serving = asyncio.create_task(daemon.run(), name="serving")
+        playing = asyncio.create_task(
+            show.play(f"http://{daemon.addresses['http']}", f"http://{daemon.addresses['admin']}", seconds),
+            name="traffic",
+        )
+        await asyncio.wait((serving, playing), return_when=asyncio.FIRST_COMPLETED)
+        playing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await playing
+        daemon.stop()
+        await serving
+    finally:
+        await show.stop()
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,202 @@
+"""The process as its admin listener sees it: plain JSON of what runs now."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sidecar import __version__
+from sidecar.access import is_loopback
+from sidecar.admin.view import Access
+from sidecar.config import redacted
+from sidecar.telemetry import process_log
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from sidecar.config import Loaded
+    from sidecar.engine.route import Target
+    from sidecar.policy.breaker import Breaker
+    from sidecar.runtime import Runtime, Switch
+    from sidecar.telemetry.events import Events
+    from sidecar.telemetry.observers import Telemetry
+
+Json = dict[str, Any]
+
+
+@dataclass(eq=False)
+class View:
+    """Implements `admin.view.AdminView`. `reload_file` reads the policy file again and tells the difference."""
+
+    switch: Switch
+    telemetry: Telemetry
+    loaded: Loaded
+    clock: Callable[[], float]
+    reload_file: Callable[[], Awaitable[Json]]
+    draining: bool = False
+    stale: str = ""
+    """Why the file on disk is not what is live; empty when it is."""
+    addresses: dict[str, str] = field(default_factory=dict)
+    """Listener to the address where it really listens."""
+    configured: bool = True
+    live: asyncio.Condition = field(default_factory=asyncio.Condition)
+    """Told when another configuration is live."""
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.switch.runtime
+
+    @property
+    def version(self) -> str:
+        return __version__
+
+    @property
+    def events(self) -> Events:
+        return self.telemetry.events
+
+    @property
+    def servable(self) -> bool:
+        now = self.clock()
+        routes = self.runtime.routes
+        return not routes or any(
+            target.static or target.would_admit(now) for route in routes for target in route.targets
+        )
+
+    def access(self) -> Access:
+        settings = self.runtime.settings
+        address = self.addresses.get("admin", settings.listen.admin)
+        return Access.at(address, settings.admin.token, allowed_hosts(self.runtime), allowed_origins(self.runtime))
+
+    def checks(self) -> Mapping[str, str]:
+        checks = {"config": f"stale: {self.stale}" if self.stale else "ok"}
+        for name, breaker in self.runtime.breakers().items():
+            state = breaker.state
+            checks[f"circuit_breaker {name}"] = "ok" if state == "closed" else state
+        for target, left in self._resting():
+            checks[f"target {target.name}"] = f"rests for {left:.0f} s: {target.rest.cause}"
+        exposed = exposure(self.runtime)
+        if exposed:
+            checks["exposure"] = exposed
+        return checks
+
+    def _resting(self) -> list[tuple[Target, float]]:
+        now = self.clock()
+        return [
+            (target, left)
+            for route in self.runtime.routes
+            for target in route.targets
+            if (left := target.rest.left(now)) > 0
+        ]
+
+    def metrics(self, accept: str) -> tuple[str, bytes]:
+        return self.telemetry.metrics.exposition(accept)
+
+    def circuit_breakers(self) -> Mapping[str, Json]:
+        return {name: breaker.snapshot() for name, breaker in self.runtime.breakers().items()}
+
+    def open_breaker(self, name: str) -> Json:
+        breaker = self._breaker(name)
+        breaker.force_open()
+        return breaker.snapshot()
+
+    def reset_breaker(self, name: str) -> Json:
+        breaker = self._breaker(name)
+        breaker.reset()
+        return breaker.snapshot()
+
+    def _breaker(self, name: str) -> Breaker:
+        return self.runtime.breakers()[name]
+
+    def routes(self) -> Json:
+        now = self.clock()
+        return {
+            route.name: {
+                "match": resolved.match.model_dump(mode="json", exclude_defaults=True),
+                "chain": [
+                    {"target": target.name, "ready": target.static or target.would_admit(now)}
+                    for target in route.targets
+                ],
+                "weights": None if route.weights is None else list(route.weights),
+                "deadline": resolved.deadline or None,
+                "idempotent": route.idempotent,
+            }
+            for route, resolved in zip(self.runtime.routes, self.runtime.resolved.routes, strict=True)
+        }
+
+    def upstreams(self) -> Json:
+        services, breakers = self.runtime.services(), self.runtime.breakers()
+        addresses: dict[str, Any] = dict(self.runtime.parts.of("addresses"))
+        shown: Json = {}
+        for name, upstream in self.runtime.resolved.upstreams.items():
+            service, breaker = services.get(name), breakers.get(name)
+            shown[name] = {
+                "protocol": upstream.settings.protocol,
+                "urls": [_without_userinfo(url) for url in upstream.urls],
+                "circuit_breaker": None if breaker is None else breaker.state,
+                "resting": {
+                    target.name: round(left, 3) for target, left in self._resting() if target.service.name == name
+                },
+                "connections": [asdict(pool.stats()) for pool in service.pools] if service is not None else [],
+                "addresses": addresses[name].snapshot() if name in addresses else [],
+            }
+        return shown
+
+    def rate_limits(self) -> Json:
+        return {name: limit.snapshot() for name, limit in self.runtime.parts.of("limit")}
+
+    def listeners(self) -> Json:
+        return dict(self.addresses)
+
+    def config(self) -> Json:
+        return {
+            "generation": self.runtime.engine.generation,
+            "hash": self.loaded.hash,
+            "file": str(self.loaded.path),
+            "config": redacted(self.loaded),
+        }
+
+    async def wait_config(self, wanted: str, timeout: float) -> bool:  # noqa: ASYNC109 - the caller's own wish
+        try:
+            async with asyncio.timeout(timeout), self.live:
+                await self.live.wait_for(lambda: self.loaded.hash == wanted)
+        except TimeoutError:
+            return False
+        return True
+
+    def timeline(self, request_id: str) -> Json | None:
+        return self.telemetry.timeline.find(request_id)
+
+    async def reload(self) -> Json:
+        return await self.reload_file()
+
+    def set_log_level(self, level: str) -> None:
+        process_log.set_level(level)
+
+
+def allowed_hosts(runtime: Runtime) -> frozenset[bytes]:
+    """`listen.hosts` and the hosts that routes name, lower case."""
+    named = {host.lower().encode() for host in runtime.settings.listen.hosts}
+    return frozenset(named | {route.host for route in runtime.routes if route.host})
+
+
+def allowed_origins(runtime: Runtime) -> frozenset[bytes]:
+    return frozenset(origin.lower().encode() for origin in runtime.settings.listen.origins)
+
+
+def exposure(runtime: Runtime) -> str:
+    """What is wrong with callers from the network reaching upstreams with a credential of ours; empty when nothing."""
+    listen = runtime.settings.listen
+    if not listen.http or is_loopback(listen.http) or listen.http_token:
+        return ""
+    if listen.http_tls is not None and listen.http_tls.client_ca:
+        return ""
+    if not any(service.upstream.private for service in runtime.services().values()):
+        return ""
+    return f"{listen.http} is not loopback, a credential is injected, and neither http_token nor client_ca guards it"
+
+
+def _without_userinfo(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else url
