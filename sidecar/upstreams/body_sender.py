@@ -44,7 +44,7 @@ class BodySender:
             idle=idle,
             interim=call.inform,
         )
-        if waits and not await self._connection.continued(CONTINUE_PATIENCE):
+        if waits and not await self._connection.continued_within(CONTINUE_PATIENCE):
             return  # the final reply came first: nobody wants the body
         self._task = asyncio.create_task(self._run())
 
