@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ def dotted(place: Place) -> str:
             text += f"[{part}]"
         else:
             bare = part.isascii() and part.replace("-", "").replace("_", "").isalnum()
-            text += "." * bool(text) + (part if bare else f'"{part}"')
+            text += "." * bool(text) + (part if bare else json.dumps(part, ensure_ascii=False))
     return text
 
 

@@ -8,7 +8,7 @@ from sidecar.settings.policies import GrpcCode
 from sidecar.settings.routes import MatchSettings
 from sidecar.settings.table import Table
 from sidecar.settings.texts import Headers
-from sidecar.settings.values import Flag, Frozen, Int, Items, Number, Seconds, SettingError
+from sidecar.settings.values import Also, Flag, Frozen, Int, Items, Number, Seconds, SettingError
 
 
 class ModelTargetSettings(Frozen):
@@ -36,7 +36,7 @@ def _target(value: object) -> object:
 class ModelSettings(Frozen):
     """`[models.NAME]`: what stands behind a model's name."""
 
-    chain: Items[Annotated[ModelTargetSettings, BeforeValidator(_target)]] = ()
+    chain: Items[Annotated[ModelTargetSettings, BeforeValidator(_target), Also(type="string")]] = ()
     """In order of fallback."""
 
 

@@ -8,9 +8,13 @@ stood for, takes the type of its key.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import core_schema
 
 T = TypeVar("T")
 
@@ -39,6 +43,18 @@ class Frozen(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
     )
+
+
+class Also:
+    """In the JSON Schema: a value may have this shape too, which a validator turns into the other."""
+
+    def __init__(self, **shape: object) -> None:
+        self.shape = shape
+
+    def __get_pydantic_json_schema__(
+        self, core: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
+        return {"anyOf": [handler(core), self.shape]}
 
 
 class SettingError(ValueError):
@@ -156,7 +172,7 @@ Bytes = Annotated[
 Items = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
 """An array; a `Reference` is split at its commas."""
 
-Switchable = Annotated[T | None, BeforeValidator(_as_table)]
+Switchable = Annotated[T | None, BeforeValidator(_as_table), Also(type="boolean")]
 """A table, or `false` to switch off what a weaker layer says: None, and in `model_fields_set`."""
 
 Secret = Annotated[

@@ -1,0 +1,77 @@
+"""`sidecar check`: the mistakes, or what the file says; exit codes 0 and 2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidecar.cli.check import check
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+FINE = """
+[listen]
+probe = "127.0.0.1:0"
+[upstreams.a]
+url = "http://127.0.0.1:1"
+[upstreams.b]
+url = "http://127.0.0.1:2"
+[routes.one]
+match = { path = "/a/*", methods = ["GET"], headers = { x = "*" } }
+chain = ["a", "b", "static/sorry"]
+[routes.second]
+match = { host = "h.test" }
+traffic = [{ upstream = "a", weight = 3 }, { upstream = "b", weight = 1 }]
+[static.sorry]
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "sidecar.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return str(path)
+
+
+def test_a_file_without_mistakes_is_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, FINE)
+    assert check(path) == 0
+    first, hash_line, *rest = capsys.readouterr().out.splitlines()
+    assert first == f"{path}: fine"
+    assert len(hash_line.split()[1]) == 64
+    assert rest == [
+        "  listeners  http 127.0.0.1:7070, admin 127.0.0.1:7072, probe 127.0.0.1:0",
+        "  upstreams  a, b",
+        "  routes     2",
+        "    one     GET /a/* [x: *]  →  a → b → static/sorry",
+        "    second  h.test/*  →  a 75 %, b 25 %",
+    ]
+
+
+def test_every_mistake_is_printed_and_the_exit_code_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "[listen]\nhtp = 1\n[limits]\nmax_headers = 0\n")
+    assert check(path) == 2
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [
+        f"{path}:2: listen.htp: unknown key (did you mean 'http'?)",
+        f"{path}:4: limits.max_headers: must be at least 1",
+    ]
+    assert printed.err == "2 mistakes\n"
+
+
+def test_without_a_path_the_file_of_the_folder_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SIDECAR_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert check(None) == 2
+    assert "No policy file" in capsys.readouterr().err
+    write(tmp_path, FINE)
+    assert check(None) == 0
+
+
+def test_an_empty_file_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(write(tmp_path, 'listen = { http = "", admin = "" }')) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == ["  listeners  none", "  upstreams  none", "  routes     none"]
