@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from sidecar.config_places import Place, Problem, dotted, nearest
-from sidecar.overlap import covers, tie
+from sidecar.overlap import covers, ties
 from sidecar.resolve import STATIC
 from sidecar.settings import SettingError, parse_address
 from sidecar.settings.texts import OURS, TOKEN, check_scheme
@@ -185,10 +185,10 @@ def _limits(place: Place, route: RouteSettings, settings: Settings) -> Iterator[
 
 
 def _ties(settings: Settings) -> Iterator[Problem]:
-    for (one, first), (other, second) in combinations(settings.routes.items(), 2):
-        if first.match.model_fields_set and second.match.model_fields_set and tie(first.match, second.match):
-            yield Problem(
-                ("routes", other, "match"),
-                f"ties with {dotted(('routes', one))}: one request could meet both and neither is more specific",
-                other=("routes", one, "match"),
-            )
+    matches = {name: route.match for name, route in settings.routes.items() if route.match.model_fields_set}
+    for one, other in ties(matches):
+        yield Problem(
+            ("routes", other, "match"),
+            f"ties with {dotted(('routes', one))}: one request could meet both and neither is more specific",
+            other=("routes", one, "match"),
+        )

@@ -6,9 +6,12 @@ that overlap, so that matching never depends on the order of the file.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from sidecar.settings import MatchSettings
 
 Rank = tuple[bool, bool, int, int]
@@ -23,6 +26,19 @@ def rank(match: MatchSettings) -> Rank:
 def tie(a: MatchSettings, b: MatchSettings) -> bool:
     """Neither wins and one request could meet both: a mistake."""
     return rank(a) == rank(b) and overlap(a, b)
+
+
+def ties(matches: Mapping[str, MatchSettings]) -> Iterator[tuple[str, str]]:
+    """The pairs of names whose matches tie.
+
+    Two matches of equal rank overlap only with the same host and the same path, so
+    only those are compared: a thousand routes are no half a million pairs.
+    """
+    alike: dict[object, list[str]] = {}
+    for name, match in matches.items():
+        alike.setdefault((match.grpc is None, match.host, _path(match), rank(match)), []).append(name)
+    for names in alike.values():
+        yield from ((a, b) for a, b in combinations(names, 2) if overlap(matches[a], matches[b]))
 
 
 def overlap(a: MatchSettings, b: MatchSettings) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.overlap import overlap, rank, tie
+from sidecar.overlap import overlap, rank, tie, ties
 from sidecar.settings import MatchSettings, Table
 
 HOSTS = ("x", "y", "z")
@@ -38,7 +38,7 @@ def path_meets(pattern: str, path: str) -> bool:
 
 matches = st.builds(
     MatchSettings,
-    path=st.sampled_from([None, "/*", "/a", "/a/*", "/a/b", "/a/b/*", "/ab", "/ab/*", "/b"]),
+    path=st.sampled_from([None, "/*", "/", "/a", "/a/*", "/a/b", "/a/b/*", "/ab", "/ab/*", "/b"]),
     host=st.sampled_from([None, "x", "y"]),
     methods=st.sampled_from([(), ("GET",), ("POST",), ("GET", "POST")]),
     headers=st.dictionaries(st.sampled_from(["k", "l"]), st.sampled_from(["*", "1", "2"])).map(Table),
@@ -55,6 +55,12 @@ def test_two_matches_overlap_when_a_request_meets_both(a: MatchSettings, b: Matc
 def test_overlap_and_tie_know_no_order(a: MatchSettings, b: MatchSettings) -> None:
     assert overlap(a, b) == overlap(b, a)
     assert tie(a, b) == tie(b, a)
+
+
+@given(st.lists(matches, max_size=12))
+def test_all_ties_are_found(world: list[MatchSettings]) -> None:
+    named = {str(index): match for index, match in enumerate(world)}
+    assert set(ties(named)) == {(a, b) for a, b in combinations(named, 2) if tie(named[a], named[b])}
 
 
 @pytest.mark.parametrize(
