@@ -99,15 +99,26 @@ def tls_context(*, ca: str = "", cert: str = "", key: str = "", verify: bool = T
 
 
 class Connector:
-    """Makes connections to one origin. `lenient_length`: see `OneLength`."""
+    """Makes connections to one origin. `lenient_length`: see `OneLength`. `name` stands in for the next hop's own,
+    `proxy_context` for the system's authorities where the proxy itself speaks TLS.
+    """
 
-    def __init__(self, origin: Origin, *, lenient_length: bool = False) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        lenient_length: bool = False,
+        name: Name | None = None,
+        proxy_context: ssl.SSLContext | None = None,
+    ) -> None:
         self.origin = origin
         self._lenient = lenient_length
         self._loop = asyncio.get_running_loop()
-        self._proxy_context = tls_context() if origin.proxy is not None and origin.proxy.secure else None
+        if origin.proxy is not None and origin.proxy.secure and proxy_context is None:
+            proxy_context = tls_context()
+        self._proxy_context = proxy_context
         next_hop = origin.proxy or origin
-        self._name = Name(next_hop.host, next_hop.port)
+        self._name = name or Name(next_hop.host, next_hop.port)
         self._where = origin.path or f"{next_hop.host}:{next_hop.port}"
 
     @property

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections import deque
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sidecar.http1.failures import ConnectFailed
 
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 """A family and what `connect` takes for it."""
+
+
+class Lookup(Protocol):
+    """What `loop.getaddrinfo` does."""
+
+    async def __call__(self, host: str, port: int, *, type: int) -> list[Any]: ...  # noqa: A002  its name there
+
 
 LIFETIME = 30.0
 """Seconds after which a name is looked up again: the system's resolver tells no TTL."""
@@ -30,13 +37,15 @@ class Name:
     """A host's addresses: looked up when first needed, again after 30 s, by one lookup at a time.
 
     While a later lookup fails or hangs, the old addresses stay in use. `vanished` are those that it once
-    had and has no more.
+    had and has no more. `lookup` is `loop.getaddrinfo` unless another is given; `lifetime` is in seconds.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, lookup: Lookup | None = None, lifetime: float = LIFETIME) -> None:
         self._host = host
         self._port = port
         self._loop = asyncio.get_running_loop()
+        self._lookup_host: Lookup = lookup or self._loop.getaddrinfo
+        self._lifetime = lifetime
         self._addresses: list[Address] = []
         self._lookup: asyncio.Task[None] | None = None
         self._error: OSError | None = None
@@ -74,16 +83,16 @@ class Name:
 
     async def _resolve(self, changed: Callable[[], object] | None) -> None:
         try:
-            found = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            found = await self._lookup_host(self._host, self._port, type=socket.SOCK_STREAM)
         except OSError as error:
             self._error = error
             # Known addresses serve a little longer; with none, the next connection asks again at once.
-            self._until = self._loop.time() + LIFETIME / 10 if self._addresses else 0.0
+            self._until = self._loop.time() + self._lifetime / 10 if self._addresses else 0.0
         else:
             before = {address[0] for _, address in self._addresses} | self.vanished
             self._addresses = [(family, _sockaddr(address)) for family, _, _, _, address in found]
             self.vanished = frozenset(before - {address[0] for _, address in self._addresses})
-            self._until = self._loop.time() + LIFETIME
+            self._until = self._loop.time() + self._lifetime
             if self.vanished and changed is not None:
                 changed()
         finally:

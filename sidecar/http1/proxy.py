@@ -52,9 +52,10 @@ def _variable(environ: Mapping[str, str], name: str) -> str:
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
+    return (address.version == 6 and address.ipv4_mapped) or address
 
 
 def _is_neighbour(host: str) -> bool:

@@ -79,6 +79,10 @@ class Listening:
     async def accept(self) -> Peer:
         return await self._accepted.get()
 
+    def stop(self) -> None:
+        """Accept no more: who connects now is refused."""
+        self._server.close()
+
     def pending(self) -> int:
         """How many connections have come that nobody accepted yet."""
         return self._accepted.qsize()
@@ -111,6 +115,8 @@ async def listening(
     try:
         yield Listening(server, accepted, peers)
     finally:
+        for _ in range(3):  # what connected a moment ago is accepted in the loop's next turns
+            await asyncio.sleep(0)
         server.close()
         for peer in peers:
             peer.writer.transport.abort()
