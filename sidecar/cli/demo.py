@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -28,9 +29,7 @@ def demo(seconds: float | None) -> int:
 
 async def _demo(seconds: float | None) -> int:
     show = Demo(_say)
-    http = os.environ.get("SIDECAR_LISTEN_HTTP", HTTP)
-    admin = os.environ.get("SIDECAR_LISTEN_ADMIN", ADMIN)
-    policy = await show.start(http, admin)
+    policy = await show.start(_address("SIDECAR_LISTEN_HTTP", HTTP), _address("SIDECAR_LISTEN_ADMIN", ADMIN))
     try:
         with tempfile.TemporaryDirectory(prefix="sidecar-demo-") as folder:
             path = Path(folder) / "sidecar.toml"
@@ -57,6 +56,21 @@ async def _demo(seconds: float | None) -> int:
     finally:
         await show.stop()
     return 0
+
+
+def _address(variable: str, usual: str) -> str:
+    """What the environment says; else the usual address, or any free port where that is taken."""
+    if variable in os.environ:
+        return os.environ[variable]
+    host, _, port = usual.rpartition(":")
+    with socket.socket() as probe:
+        if os.name == "posix":  # a port that was let go a moment ago is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError:
+            return f"{host}:0"
+    return usual
 
 
 def _say(line: str) -> None:

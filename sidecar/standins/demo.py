@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -101,26 +102,21 @@ class Demo:
     def hints(self, http: str, admin: str) -> None:
         """What to try by hand now."""
         steady, moody = self.standins["steady"].url, self.standins["moody"].url
-        for line in (
-            "",
-            "Now you. Traffic goes on quietly; Ctrl-C ends it.",
-            "",
-            f"  curl -i {http}/flaky/you                    half of its answers are 500: you see none",
-            f"  curl -i {http}/slow/you                     X-Sidecar-Upstream says who answered in time",
-            f"  curl -i {http}/chain/you                    everybody is away, and still an answer",
-            f"  for i in 1 2 3 4 5; do curl -i {http}/limited/you; done",
-            f"  curl -N -H 'Accept: text/event-stream' {http}/steady/you",
-            f"  curl {admin}/circuit-breakers               which are open, and until when",
-            f"  curl {admin}/requests/ID                    the story of one call; ID is its X-Sidecar-Request-ID",
-            f"  curl {admin}/metrics",
-            "",
-            "And make trouble yourself, at the services' own ports:",
-            "",
-            f'  curl -d \'{{"kind": "fail", "status": 503}}\' {moody}/_fault',
-            f'  curl -d \'{{"kind": "dead", "lasts": 20}}\' {steady}/_fault',
-            "",
+        self.say("\nNow you. Traffic goes on quietly; Ctrl-C ends it.\n")
+        for command, shows in (
+            (f"curl -i {http}/flaky/you", "half of its answers are 500: you see none"),
+            (f"curl -i {http}/slow/you", "X-Sidecar-Upstream says who answered in time"),
+            (f"curl -i {http}/chain/you", "everybody is away, and still an answer"),
+            (f"for i in 1 2 3 4 5; do curl -i {http}/limited/you; done", "the limit's own headers count down"),
+            (f"curl -N -H 'Accept: text/event-stream' {http}/steady/you", "event by event"),
+            (f"curl {admin}/circuit-breakers", "which are open, and until when"),
+            (f"curl {admin}/requests/ID", "one call's story; ID is its X-Sidecar-Request-ID"),
+            (f"curl {admin}/metrics", "for Prometheus"),
         ):
-            self.say(line)
+            self.say(f"  {command:<66}  # {shows}")
+        self.say("\nAnd make trouble yourself, at the services' own ports:\n")
+        self.say(f'  curl -d \'{{"kind": "fail", "status": 503}}\' {moody}/_fault')
+        self.say(f'  curl -d \'{{"kind": "dead", "lasts": 20}}\' {steady}/_fault\n')
 
 
 @dataclass(slots=True)
@@ -182,16 +178,21 @@ class Traffic:
         clock = asyncio.get_running_loop().time
         began = clock()
         async with self.session.get(self.http + path) as reply:
-            await reply.read()
+            body = await reply.read()
         took = clock() - began
         told = reply.headers
         attempts = int(told.get("X-Sidecar-Attempts", "0"))
-        self.demo.tally.count(reply.status, attempts, ours="Proxy-Status" in told)
+        ours = "Proxy-Status" in told
+        self.demo.tally.count(reply.status, attempts, ours=ours)
         if not quiet:
             upstream = told.get("X-Sidecar-Upstream", "") or "sidecar"
-            steps = await self.steps(told.get("X-Sidecar-Request-ID", ""))
-            again = f", again in {told['Retry-After']} s" if "Retry-After" in told else ""
-            self.demo.say(f"  GET {path:<12} {reply.status} by {upstream:<14} {took * 1000:5.0f} ms   {steps}{again}")
+            told_by = [await self.steps(told.get("X-Sidecar-Request-ID", ""))]
+            if ours:
+                told_by.append(json.loads(body)["error"]["code"])
+            if "Retry-After" in told:
+                told_by.append(f"again in {told['Retry-After']} s")
+            why = ", ".join(filter(None, told_by))
+            self.demo.say(f"  GET {path:<12} {reply.status} by {upstream:<14} {took * 1000:5.0f} ms   {why}")
         await self.breakers()
 
     async def listen(self) -> None:
@@ -210,7 +211,7 @@ class Traffic:
         for _ in range(20):
             async with self.session.get(f"{self.admin}/requests/{request_id}") as reply:
                 if reply.status == 200:
-                    return " → ".join(in_words(step) for step in (await reply.json())["steps"])
+                    return in_words((await reply.json())["steps"])
             await asyncio.sleep(0.01)
         return ""
 
@@ -225,16 +226,32 @@ class Traffic:
         self.demo.states = now
 
 
-def in_words(step: dict[str, object]) -> str:
-    """One step of a timeline, such as `flaky 500`, `slow timeout after 400 ms` or `gone skipped: circuit_open`."""
-    target, outcome = step["target"], str(step["outcome"])
+def in_words(steps: list[dict[str, object]]) -> str:
+    """A timeline, such as `flaky 500 → waits 104 ms → flaky 200` or `gone connect_failed (3 times) → steady 200`."""
+    words: list[str] = []
+    times: list[int] = []
+    for step in steps:
+        word = one_step(step)
+        # The same again after a wait: one word, counted.
+        if len(words) > 1 and words[-1].startswith("waits") and words[-2] == word:
+            words.pop()
+            times.pop()
+            times[-1] += 1
+        else:
+            words.append(word)
+            times.append(1)
+    return " → ".join(
+        word if count == 1 else f"{word} ({count} times)" for word, count in zip(words, times, strict=True)
+    )
+
+
+def one_step(step: dict[str, object]) -> str:
+    """One step: `flaky 500`, `waits 104 ms`, `gone skipped: circuit_open`."""
     after = f"{float(str(step['seconds'])) * 1000:.0f} ms"
-    match step["kind"]:
-        case "wait":
-            return f"waits {after}"
-        case "skip":
-            return f"{target} skipped: {outcome}"
-        case _ if "status_code" in step:
-            return f"{target} {step['status_code']}"
-        case _:
-            return f"{target} {outcome} after {after}"
+    if step["kind"] == "wait":
+        return f"waits {after}"
+    if step["kind"] == "skip":
+        return f"{step['target']} skipped: {step['outcome']}"
+    if step["outcome"] == "timeout":
+        return f"{step['target']} timeout after {after}"
+    return f"{step['target']} {step.get('status_code') or step['outcome']}"

@@ -39,7 +39,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def process(*command: str, env: Mapping[str, str] | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A program, ended with SIGTERM, or with SIGKILL if that takes longer than ten seconds."""
+    """A program, killed at the end if it has not ended: draining is tested elsewhere, and takes its time."""
     running = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=asyncio.subprocess.PIPE
     )
@@ -47,13 +47,8 @@ async def process(*command: str, env: Mapping[str, str] | None = None) -> AsyncI
         yield running
     finally:
         if running.returncode is None:
-            running.terminate()
-            try:
-                async with asyncio.timeout(10):
-                    await running.communicate()
-            except TimeoutError:
-                running.kill()
-                await running.communicate()
+            running.kill()
+            await running.communicate()
 
 
 async def shell(script: str) -> str:

@@ -26,17 +26,32 @@ def test_the_policy_is_a_good_one_and_has_every_route_that_is_asked() -> None:
     assert set(settings.upstreams) == set(FAULTS)
 
 
+def step(kind: str, target: str, outcome: str, seconds: float = 0.001, status: int = 0) -> dict[str, object]:
+    """One step, as the admin listener tells it."""
+    told: dict[str, object] = {"kind": kind, "target": target, "outcome": outcome, "seconds": seconds}
+    return told | ({"status_code": status} if status else {})
+
+
 @pytest.mark.parametrize(
-    ("step", "words"),
+    ("steps", "words"),
     [
-        ({"kind": "attempt", "target": "flaky", "outcome": "status", "status_code": 500, "seconds": 0.1}, "flaky 500"),
-        ({"kind": "attempt", "target": "slow", "outcome": "timeout", "seconds": 0.4}, "slow timeout after 400 ms"),
-        ({"kind": "wait", "target": "flaky", "outcome": "status", "seconds": 0.1}, "waits 100 ms"),
-        ({"kind": "skip", "target": "gone", "outcome": "circuit_open", "seconds": 0}, "gone skipped: circuit_open"),
+        ([step("attempt", "flaky", "server_error", status=500)], "flaky 500"),
+        ([step("attempt", "slow", "timeout", 0.4)], "slow timeout after 400 ms"),
+        ([step("wait", "flaky", "server_error", 0.1)], "waits 100 ms"),
+        ([step("skip", "gone", "circuit_open")], "gone skipped: circuit_open"),
+        (
+            [
+                step("attempt", "gone", "connect_failed"),
+                step("wait", "gone", "connect_failed", 0.1),
+                step("attempt", "gone", "connect_failed"),
+                step("attempt", "steady", "ok", status=200),
+            ],
+            "gone connect_failed (2 times) → steady 200",
+        ),
     ],
 )
-def test_a_step_is_told_in_a_few_words(step: dict[str, object], words: str) -> None:
-    assert in_words(step) == words
+def test_a_timeline_is_told_in_a_few_words(steps: list[dict[str, object]], words: str) -> None:
+    assert in_words(steps) == words
 
 
 def test_the_tally_tells_rescued_calls_from_refused_and_failed_ones() -> None:
@@ -65,7 +80,7 @@ class FakeSidecar:
         if request.path.startswith("/requests/"):
             self.unwritten -= 1
             return web.json_response({"steps": self.steps}, status=404 if self.unwritten >= 0 else 200)
-        return web.Response(status=self.status, headers=self.headers)
+        return web.json_response({"error": {"code": "circuit_open"}}, status=self.status, headers=self.headers)
 
     @asynccontextmanager
     async def traffic(self, demo: Demo) -> AsyncIterator[Traffic]:
@@ -85,9 +100,9 @@ async def test_a_call_is_told_from_what_came_back_and_from_its_timeline() -> Non
     sidecar = FakeSidecar()
     sidecar.headers = {"X-Sidecar-Attempts": "2", "X-Sidecar-Upstream": "flaky", "X-Sidecar-Request-ID": "a-1"}
     sidecar.steps = [
-        {"kind": "attempt", "target": "flaky", "outcome": "server_error", "status_code": 500, "seconds": 0.001},
-        {"kind": "wait", "target": "flaky", "outcome": "server_error", "seconds": 0.1},
-        {"kind": "attempt", "target": "flaky", "outcome": "ok", "status_code": 200, "seconds": 0.001},
+        step("attempt", "flaky", "server_error", status=500),
+        step("wait", "flaky", "server_error", 0.1),
+        step("attempt", "flaky", "ok", status=200),
     ]
     sidecar.unwritten = 1
     async with sidecar.traffic(Demo(said.append)) as traffic:
@@ -107,6 +122,6 @@ async def test_a_breaker_that_moved_is_told_once() -> None:
         await traffic.ask("moody", quiet=True)
         await traffic.ask("moody")
     assert said[0] == "      breaker moody: closed → open"
-    assert said[1].endswith(", again in 1 s")
+    assert said[1].endswith("   circuit_open, again in 1 s")
     assert len(said) == 2
     assert demo.tally.refused == 2
