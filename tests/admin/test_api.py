@@ -12,7 +12,6 @@ from yarl import URL
 
 from sidecar.admin.api import LONGEST_BODY
 from sidecar.errors import Mistake
-from sidecar.telemetry.events import MOST_LISTENERS
 
 if TYPE_CHECKING:
     import aiohttp
@@ -222,38 +221,3 @@ async def test_a_bug_is_a_500_without_its_secrets(
     assert (status, told["error"]["code"]) == (500, "internal_error")
     assert "hunter2" not in str(told)
     assert "hunter2" in caplog.text
-
-
-async def test_events_are_streamed(admin: aiohttp.ClientSession, view: FakeView) -> None:
-    async with admin.get("/events") as answer:
-        assert answer.content_type == "text/event-stream"
-        assert await answer.content.readuntil(b"\n\n") == b": listening\n\n"
-        view.events.tell("breaker", service="store", old="closed", new="open")
-        event = await answer.content.readuntil(b"\n\n")
-        while event.startswith(b":"):
-            event = await answer.content.readuntil(b"\n\n")
-    kind, data = event.decode().strip().split("\n")
-    assert kind == "event: breaker"
-    assert json.loads(data.removeprefix("data: "))["new"] == "open"
-
-
-async def test_a_quiet_stream_says_that_it_is_there(admin: aiohttp.ClientSession) -> None:
-    async with admin.get("/events") as answer:
-        assert await answer.content.readuntil(b"\n\n") == b": listening\n\n"
-        assert await answer.content.readuntil(b"\n\n") == b": still here\n\n"
-
-
-async def test_a_listener_that_leaves_gives_its_place_back(admin: aiohttp.ClientSession, view: FakeView) -> None:
-    async with admin.get("/events") as answer:
-        await answer.content.readuntil(b"\n\n")
-        assert len(view.events.listeners) == 1
-    async with asyncio.timeout(5):
-        while view.events.listeners:
-            await ask(admin, "/routes")
-
-
-async def test_too_many_listeners_are_refused(admin: aiohttp.ClientSession, view: FakeView) -> None:
-    for _ in range(MOST_LISTENERS):
-        assert view.events.listen()
-    status, told = await ask(admin, "/events")
-    assert (status, told["error"]["code"]) == (503, "overloaded")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
 
-from sidecar.admin.probe import probe_app
-from sidecar.admin.server import serve
 from sidecar.admin.view import Access
-from sidecar.settings.address import Address
 
 if TYPE_CHECKING:
+    import aiohttp
+
     from tests.kit.fake_view import FakeView
 
 READ, CHANGE, PROBE = ("GET", "/routes"), ("POST", "/reload"), ("GET", "/readyz")
@@ -104,22 +102,3 @@ async def test_a_foreign_origin_may_change_nothing(
 async def test_a_foreign_origin_may_not_upgrade(admin: aiohttp.ClientSession) -> None:
     headers = {"Origin": "https://evil.com", "Upgrade": "websocket", "Connection": "Upgrade"}
     assert await status_of(admin, READ, headers) == 403
-
-
-async def test_access_follows_the_address() -> None:
-    assert Access.at("127.0.0.1:7072") == Access("", loopback=True, check_host=True)
-    assert Access.at("0.0.0.0:7072", "t") == Access("t", loopback=False, check_host=False)
-    assert Access.at("unix:/x") == Access("", loopback=True, check_host=False)
-
-
-async def test_the_probe_listener_asks_for_nothing_and_shows_little(view: FakeView) -> None:
-    view.may = Access("s3cret", loopback=False)
-    view.draining = True
-    server = await serve(probe_app(view), Address("127.0.0.1", 0))
-    try:
-        async with aiohttp.ClientSession(f"http://{server.address}", headers={"Host": "pod.example.com"}) as probe:
-            paths = ("/livez", "/readyz", "/metrics", "/health", "/config", "/circuit-breakers")
-            assert [await status_of(probe, ("GET", path)) for path in paths] == [200, 503, 200, 404, 404, 404]
-            assert await status_of(probe, ("POST", "/livez")) == 405
-    finally:
-        await server.aclose()

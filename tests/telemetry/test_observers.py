@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from sidecar.call import Outcome, Step, Verdict
-from sidecar.telemetry.events import MOST_LISTENERS, Events
-from sidecar.telemetry.lines import Timestamp
+from sidecar.call import Outcome, Verdict
 from sidecar.telemetry.log_writer import LogWriter
 from sidecar.telemetry.start import telemetry_to
-from sidecar.telemetry.timeline import Timeline
 from tests.kit.finished_calls import finished_call, summary
+from tests.kit.server_sent import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,16 +41,11 @@ def telemetry() -> Iterator[Telemetry]:
 def metric(telemetry: Telemetry, line: str) -> float | None:
     """The value of one sample, written as in the exposition."""
     _, text = telemetry.metrics.exposition("")
-    for told in text.decode().splitlines():
-        name, _, value = told.rpartition(" ")
+    for sample in text.decode().splitlines():
+        name, _, value = sample.rpartition(" ")
         if name == line:
             return float(value)
     return None
-
-
-def told(frames: bytes) -> list[dict[str, Any]]:
-    """The data of server-sent events."""
-    return [json.loads(line[6:]) for line in frames.decode().splitlines() if line.startswith("data: ")]
 
 
 def test_they_are_what_the_engine_talks_to(telemetry: Telemetry) -> None:
@@ -127,89 +119,3 @@ async def test_events_reach_a_listener(telemetry: Telemetry) -> None:
     assert heard[5]["kept"] == 3
     listening.close()
     assert not telemetry.events.listeners
-
-
-async def test_a_slow_listener_loses_events_and_is_told_how_many() -> None:
-    events = Events(Timestamp())
-    slow, quick = events.listen(backlog=3), events.listen()
-    assert slow
-    assert quick
-    for number in range(10):
-        events.tell("retry", number=number)
-    first, *rest = told(await slow.frames())
-    assert first == {"event": "dropped", "count": 7}
-    assert [event["number"] for event in rest] == [7, 8, 9]
-    assert len(told(await quick.frames())) == 10
-    events.tell("retry", number=10)
-    assert [event["number"] for event in told(await slow.frames())] == [10]
-
-
-async def test_frames_are_server_sent_events() -> None:
-    events = Events(Timestamp(lambda: 0.0))
-    listening = events.listen()
-    assert listening
-    events.tell("retry", reason="two\nlines")
-    assert await listening.frames() == (
-        b'event: retry\ndata: {"event":"retry","timestamp":"1970-01-01T00:00:00.000Z","reason":"two\\nlines"}\n\n'
-    )
-
-
-async def test_only_so_many_may_listen() -> None:
-    events = Events(Timestamp())
-    places = [events.listen() for _ in range(MOST_LISTENERS)]
-    assert all(places)
-    assert events.listen() is None
-    last = places.pop()
-    assert last
-    last.close()
-    assert events.listen()
-
-
-def timeline(kept: int = 1000) -> Timeline:
-    return Timeline(lambda: 1_790_000_000.0, Timestamp(), kept)
-
-
-def test_the_timeline_tells_each_step_and_why_the_next_came() -> None:
-    calls = timeline()
-    steps = [
-        Step("attempt", "store", "timeout", 0.0, 2.0, why="retry: timeout"),
-        Step("wait", "store", "backoff", 2.0, 0.1),
-        Step("attempt", "store", "ok", 2.1, 0.4, status=200),
-    ]
-    calls.add(finished_call(attempts=2), summary(seconds=2.5, steps=steps))
-    found = calls.find("req-1")
-    assert found
-    assert found["started"] == "2026-09-21T14:13:17.500Z"
-    assert (found["method"], found["path"], found["attempts"], found["seconds"]) == ("POST", "/v1/things", 2, 2.5)
-    assert found["steps"] == [
-        {
-            "kind": "attempt",
-            "target": "store",
-            "outcome": "timeout",
-            "at": 0.0,
-            "seconds": 2.0,
-            "why": "retry: timeout",
-        },
-        {"kind": "wait", "target": "store", "outcome": "backoff", "at": 2.0, "seconds": 0.1},
-        {"kind": "attempt", "target": "store", "outcome": "ok", "at": 2.1, "seconds": 0.4, "status_code": 200},
-    ]
-    assert "hunter2" not in str(found)
-
-
-def test_the_timeline_finds_the_newest_of_an_id() -> None:
-    calls = timeline()
-    calls.add(finished_call(status=500), summary())
-    calls.add(finished_call(status=201), summary())
-    by_id, by_correlation = calls.find("req-1"), calls.find("corr-req-1")
-    assert by_id
-    assert by_correlation
-    assert by_id["status_code"] == by_correlation["status_code"] == 201
-
-
-def test_the_timeline_forgets_the_oldest() -> None:
-    calls = timeline(kept=2)
-    for name in ("a", "b", "c"):
-        calls.add(finished_call(name=name), summary())
-    assert calls.find("a") is None
-    assert calls.find("b")
-    assert calls.find("never") is None

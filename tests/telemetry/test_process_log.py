@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sidecar.telemetry.lines import Timestamp, as_json, as_text
+from sidecar.telemetry.lines import Timestamp, as_text
 from sidecar.telemetry.log_writer import LogWriter
 from sidecar.telemetry.process_log import LineHandler, install, set_level
 from sidecar.telemetry.start import process_log_to
@@ -126,18 +126,6 @@ def test_for_people_a_traceback_follows_its_line(root: logging.Logger) -> None:
     first, *rest = b"".join(written).splitlines()
     assert first.endswith(b"ERROR   it\\x0abroke logger=sidecar")
     assert rest[-1] == b"RuntimeError: the boiler"
-
-
-def test_the_timestamp_has_milliseconds_and_follows_the_clock() -> None:
-    timestamp = Timestamp()
-    assert [timestamp.of(now) for now in (0.0, 0.9999, 1.0, 59.0015, 0.25)] == [
-        "1970-01-01T00:00:00.000Z",
-        "1970-01-01T00:00:00.999Z",
-        "1970-01-01T00:00:01.000Z",
-        "1970-01-01T00:00:59.001Z",
-        "1970-01-01T00:00:00.250Z",
-    ]
-    assert json.loads(as_json({"timestamp": timestamp.of(1.5)})) == {"timestamp": "1970-01-01T00:00:01.500Z"}
 
 
 def test_closed_standard_streams_are_occupied() -> None:

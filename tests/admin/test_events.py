@@ -1,0 +1,49 @@
+"""`GET /events` over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from sidecar.telemetry.events import MOST_LISTENERS
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from tests.kit.fake_view import FakeView
+
+
+async def test_events_are_streamed(admin: aiohttp.ClientSession, view: FakeView) -> None:
+    async with admin.get("/events") as answer:
+        assert answer.content_type == "text/event-stream"
+        assert await answer.content.readuntil(b"\n\n") == b": listening\n\n"
+        view.events.tell("breaker", service="store", old="closed", new="open")
+        event = await answer.content.readuntil(b"\n\n")
+        while event.startswith(b":"):
+            event = await answer.content.readuntil(b"\n\n")
+    kind, data = event.decode().strip().split("\n")
+    assert kind == "event: breaker"
+    assert json.loads(data.removeprefix("data: "))["new"] == "open"
+
+
+async def test_a_quiet_stream_says_that_it_is_there(admin: aiohttp.ClientSession) -> None:
+    async with admin.get("/events") as answer:
+        assert await answer.content.readuntil(b"\n\n") == b": listening\n\n"
+        assert await answer.content.readuntil(b"\n\n") == b": still here\n\n"
+
+
+async def test_a_listener_that_leaves_gives_its_place_back(admin: aiohttp.ClientSession, view: FakeView) -> None:
+    async with admin.get("/events") as answer:
+        await answer.content.readuntil(b"\n\n")
+        assert len(view.events.listeners) == 1
+    async with asyncio.timeout(5):
+        while view.events.listeners:
+            await (await admin.get("/livez")).read()
+
+
+async def test_too_many_listeners_are_refused(admin: aiohttp.ClientSession, view: FakeView) -> None:
+    for _ in range(MOST_LISTENERS):
+        assert view.events.listen()
+    async with admin.get("/events") as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (503, "overloaded")

@@ -1,0 +1,58 @@
+"""What is remembered of the last calls."""
+
+from __future__ import annotations
+
+from sidecar.call import Step
+from sidecar.telemetry.lines import Timestamp
+from sidecar.telemetry.timeline import Timeline
+from tests.kit.finished_calls import finished_call, summary
+
+
+def timeline(kept: int = 1000) -> Timeline:
+    return Timeline(lambda: 1_790_000_000.0, Timestamp(), kept)
+
+
+def test_the_timeline_tells_each_step_and_why_the_next_came() -> None:
+    calls = timeline()
+    steps = [
+        Step("attempt", "store", "timeout", 0.0, 2.0, why="retry: timeout"),
+        Step("wait", "store", "backoff", 2.0, 0.1),
+        Step("attempt", "store", "ok", 2.1, 0.4, status=200),
+    ]
+    calls.add(finished_call(attempts=2), summary(seconds=2.5, steps=steps))
+    found = calls.find("req-1")
+    assert found
+    assert found["started"] == "2026-09-21T14:13:17.500Z"
+    assert (found["method"], found["path"], found["attempts"], found["seconds"]) == ("POST", "/v1/things", 2, 2.5)
+    assert found["steps"] == [
+        {
+            "kind": "attempt",
+            "target": "store",
+            "outcome": "timeout",
+            "at": 0.0,
+            "seconds": 2.0,
+            "why": "retry: timeout",
+        },
+        {"kind": "wait", "target": "store", "outcome": "backoff", "at": 2.0, "seconds": 0.1},
+        {"kind": "attempt", "target": "store", "outcome": "ok", "at": 2.1, "seconds": 0.4, "status_code": 200},
+    ]
+    assert "hunter2" not in str(found)
+
+
+def test_the_timeline_finds_the_newest_of_an_id() -> None:
+    calls = timeline()
+    calls.add(finished_call(status=500), summary())
+    calls.add(finished_call(status=201), summary())
+    by_id, by_correlation = calls.find("req-1"), calls.find("corr-req-1")
+    assert by_id
+    assert by_correlation
+    assert by_id["status_code"] == by_correlation["status_code"] == 201
+
+
+def test_the_timeline_forgets_the_oldest() -> None:
+    calls = timeline(kept=2)
+    for name in ("a", "b", "c"):
+        calls.add(finished_call(name=name), summary())
+    assert calls.find("a") is None
+    assert calls.find("b")
+    assert calls.find("never") is None
