@@ -24,7 +24,7 @@ from sidecar.config_checks import Names, relations, unnameable
 from sidecar.config_files import read_files
 from sidecar.config_merged import merged
 from sidecar.config_places import Place, Problem, dotted, line_of, remove, within
-from sidecar.config_words import problem
+from sidecar.config_words import UNKNOWN_KEY, problem
 from sidecar.errors import ConfigError, Mistake
 from sidecar.interpolate import interpolate
 from sidecar.settings import Settings
@@ -153,7 +153,7 @@ def _names(document: dict[str, Any]) -> Names:
 
 
 def _validate(document: dict[str, Any]) -> tuple[Settings, list[Problem], list[Place]]:
-    """The settings without what is wrong in them, what that is, and what was taken out."""
+    """The settings without what is wrong in them, what that is, and what was taken out (a misspelt key by both names)."""
     found: list[Problem] = []
     taken_out: list[Place] = []
     for round_ in range(_ROUNDS):
@@ -164,6 +164,7 @@ def _validate(document: dict[str, Any]) -> tuple[Settings, list[Problem], list[P
             if round_ == 0:
                 found = problems
             taken_out += [remove(document, one.place) for one in problems]
+            taken_out += [(*one.place[:-1], one.nearest) for one in problems if one.problem == UNKNOWN_KEY]
     return Settings(), found, [()]
 
 

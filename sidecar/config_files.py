@@ -78,12 +78,14 @@ def _secret(document: Any, place: Place, folder: Path, files: Files) -> None:
 
 
 def _read(path: Path) -> str:
-    """Without the line break that an editor adds. Raises `OSError`, `UnicodeError`."""
+    """Without its last line break; empty is none, since it would switch a check off. Raises `OSError`, `UnicodeError`."""
     with path.open("rb") as file:
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
         raise OSError(errno.EFBIG, f"it is longer than {_LARGEST} bytes")
-    return content.decode().rstrip("\r\n")
+    if not (text := content.decode().rstrip("\r\n")):
+        raise OSError(errno.ENODATA, "it is empty")
+    return text
 
 
 def _certificate(document: Any, place: Place, path: Path, files: Files) -> None:

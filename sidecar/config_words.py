@@ -13,6 +13,8 @@ from sidecar.settings.shape import keys_at
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+UNKNOWN_KEY = "unknown key"
+
 _WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -66,9 +68,9 @@ def problem(error: Mapping[str, Any]) -> Problem:
 def _unknown(place: Place) -> Problem:
     name, keys = str(place[-1]), keys_at(place[:-1])
     if elsewhere := _WHERE_ELSE.get((str(place[0]), name)):
-        return Problem(place, f"unknown key: {elsewhere}")
+        return Problem(place, f"{UNKNOWN_KEY}: {elsewhere}")
     meant = nearest(name, keys)
-    return Problem(place, "unknown key", "" if meant else ", ".join(keys), meant)
+    return Problem(place, UNKNOWN_KEY, "" if meant else ", ".join(keys), meant)
 
 
 def _not_one_of(place: Place, expected: str, found: object) -> Problem:

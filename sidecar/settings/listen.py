@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from sidecar.settings.address import AddressText
-from sidecar.settings.texts import Host, Network, Origin
-from sidecar.settings.values import Bytes, Frozen, Int, Items, Seconds, Secret
+from sidecar.settings.texts import Credential, Host, Network, Origin
+from sidecar.settings.values import Bytes, Frozen, Int, Items, Seconds
 
 
 class TlsServerSettings(Frozen):
@@ -35,7 +35,7 @@ class ListenSettings(Frozen):
     """Web origins whose pages may call, besides loopback ones."""
     trusted: Items[Network] = ()
     """Networks of proxies whose `X-Forwarded-For` counts."""
-    http_token: Secret = Field("", repr=False)
+    http_token: Credential = Field("", repr=False)
     """Callers send it as `X-Sidecar-Token`; empty: none is asked."""
     http_tls: TlsServerSettings | None = None
     """TLS on the http listener."""

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from sidecar.settings.texts import OtlpUrl, RedisUrl
-from sidecar.settings.values import Access, Flag, Frozen, Int, Number, Secret
+from sidecar.settings.texts import Credential, OtlpUrl, RedisUrl
+from sidecar.settings.values import Access, Flag, Frozen, Int, Number
 
 
 class RedisSettings(Frozen):
@@ -37,5 +37,5 @@ class TelemetrySettings(Frozen):
 class AdminSettings(Frozen):
     """`[admin]`: who may change things."""
 
-    token: Secret = Field("", repr=False)
+    token: Credential = Field("", repr=False)
     """Needed for every change; off loopback also for every read."""

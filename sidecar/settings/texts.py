@@ -37,6 +37,13 @@ def header_value(text: str) -> str:
     return text
 
 
+def _credential(text: str) -> str:
+    """It is compared with a header value, around which blanks are lost (RFC 9110, section 5.5)."""
+    if text != text.strip():
+        raise SettingError("a credential cannot begin or end with a blank")
+    return header_value(text)
+
+
 def host_name(text: str) -> str:
     """A host without a port, lower case: names ignore case (RFC 9110, section 4.2.3)."""
     if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", text):
@@ -166,6 +173,7 @@ def _text(check: Callable[[str], str]) -> AfterValidator:
 Headers = Table[Annotated[Secret, _text(header_value)]]
 """Header fields to send."""
 
+Credential = Annotated[Secret, _text(_credential)]
 Host = Annotated[str, _text(host_name)]
 PathPattern = Annotated[str, _text(_pattern)]
 PathText = Annotated[str, _text(path_text)]

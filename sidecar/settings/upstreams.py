@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from sidecar.settings.policies import SharedPolicy, UpstreamPolicy
 from sidecar.settings.table import Table
-from sidecar.settings.texts import Headers, PathText, ProxyUrl, Url
+from sidecar.settings.texts import Credential, Headers, PathText, ProxyUrl, Url
 from sidecar.settings.values import Flag, Frozen, Int, Items, Seconds, Secret, SettingError
 
 Protocol = Literal["http", "c-gateway", "grpc", "router", "openai", "anthropic"]
@@ -82,7 +82,7 @@ class UpstreamSettings(UpstreamPolicy, SharedPolicy):
     """Query parameters added to every request."""
     auth: Literal["bearer", "api-key"] | None = None
     """How `api_key` is sent; unset: as the protocol's own clients do."""
-    api_key: Secret = Field("", repr=False)
+    api_key: Credential = Field("", repr=False)
     """The credential; empty: the caller's own is passed on."""
     policy: str = "default"
     """The name of a policy."""
