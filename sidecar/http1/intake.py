@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from sidecar.errors import HeaderTooLarge, Refused
 from sidecar.http1.fields import forwardable
@@ -114,16 +114,19 @@ class Intake:
         receiving = self.receiving
         arrived = receiving.arrived if receiving is not None else 0
         self._piece_size = len(piece)
+        stopped_at = -1
         try:
             self._parser.feed_data(piece)
         except HttpParserUpgrade as stopped:
-            self._after_upgrade(piece[stopped.args[0] :])
+            stopped_at = stopped.args[0]
         except HttpParserError as error:
             if self.ended:
                 return  # bytes after a last request are not ours to read
-            if (cause := error.__context__) is not None:
-                raise cause from None
+            if isinstance(error, HttpParserCallbackError) and error.__context__ is not None:
+                raise error.__context__ from None  # a callback of ours refused
             raise refusal(str(error), piece) from None
+        if stopped_at >= 0:
+            self._after_upgrade(piece[stopped_at:])
         if self.in_head:
             self._count(idle=split)
         elif self.receiving is not None:

@@ -59,7 +59,7 @@ class Request:
 
     __slots__ = (
         "_connection", "_error", "_framing", "_left", "_pieces", "_reader", "_size", "answered", "arrived",
-        "close_after", "complete", "expects_continue", "fields", "finished", "headers", "host", "keep_alive",
+        "close_after", "complete", "dropped", "expects_continue", "fields", "finished", "headers", "host", "keep_alive",
         "length", "method", "onward", "target", "trailers", "upgrade", "version", "whole",
     )  # fmt: skip
 
@@ -84,7 +84,8 @@ class Request:
         self.whole: bytes | None = None
         self.complete = False
         self.arrived = 0
-        """Bytes of the body that have come."""
+        """Bytes of the body that have come; `dropped`: those after the reply, which nobody reads."""
+        self.dropped = 0
         self._pieces: list[bytes] = []
         self._size = 0
         self._reader: asyncio.Future[bytes] | None = None
@@ -143,7 +144,7 @@ class Request:
         """Tell the caller to send the body, unless it does already or has its reply (RFC 9110, section 10.1.1)."""
         if self.expects_continue:
             self.expects_continue = False
-            if not self.answered and not self.arrived and not self._connection.lost:
+            if not self.answered and not self.arrived and not self._connection.closing:
                 self._connection.transport.write(CONTINUE)
 
     # The body, as the connection sees it.
@@ -153,6 +154,7 @@ class Request:
         self.arrived += len(piece)
         self.expects_continue = False  # it did not wait for our word
         if self.finished:  # nobody will read it
+            self.dropped += len(piece)
             return False
         reader = self._reader
         if reader is not None:
@@ -220,7 +222,7 @@ class Request:
         self._begin()
         self.finished = True
         connection = self._connection
-        if connection.lost:
+        if connection.closing:
             return
         line = status_line(status, reason)
         date = b"" if dated else connection.date()
@@ -260,7 +262,7 @@ class Request:
                 self._framing = _Framing.UNTIL_CLOSE
                 self.close_after = True
             persistence = self._persistence(whole=False)
-        if not connection.lost:
+        if not connection.closing:
             connection.transport.write(
                 b"".join((status_line(status, reason), date, head, framing, persistence, b"\r\n"))
             )
@@ -271,7 +273,7 @@ class Request:
         Raises RuntimeError, with nothing written, when it is more than the declared length.
         """
         connection = self._connection
-        if not piece or connection.lost:
+        if not piece or connection.closing:
             return True
         framing = self._framing
         if framing is _Framing.CHUNKED:
@@ -302,7 +304,7 @@ class Request:
             self.abort()
             return
         self.finished = True
-        if self._framing is _Framing.CHUNKED and not self._connection.lost:
+        if self._framing is _Framing.CHUNKED and not self._connection.closing:
             self._connection.transport.write(last_chunk(trailers))
 
     def abort(self) -> None:
@@ -317,7 +319,7 @@ class Request:
 
     def interim(self, status: int, head: bytes) -> None:
         """A 1xx reply such as 103 Early Hints; HTTP/1.0 knows none (RFC 9110, section 15.2)."""
-        if self.version is HTTP_11 and not self.answered and not self._connection.lost:
+        if self.version is HTTP_11 and not self.answered and not self._connection.closing:
             self._connection.transport.write(b"%b%b\r\n" % (status_line(status), head))
 
     def detach(self) -> tuple[asyncio.Transport, bytes]:

@@ -22,6 +22,8 @@ _VERSIONS = {"1.1": HTTP_11, "1.0": HTTP_10}
 _AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.%a-zA-Z0-9_~-]+\])(?::[0-9]{0,5})?")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)([^#]*)", re.IGNORECASE)
 
+_TLS_HANDSHAKE = b"\x16"
+
 # Not switched to: we speak HTTP/1.1 here, and an upstream's HTTP/2 would be framed for us, not for the caller.
 _NOT_TUNNELLED = frozenset({b"h2c", b"h2", b"http/2", b"http/2.0", b"http/1.1", b"http/1.0"})
 
@@ -109,14 +111,12 @@ def _tunnelled(fields: dict[bytes, bytes]) -> bytes:
     return b""
 
 
-def refusal(problem: str, data: bytes | memoryview) -> InvalidRequest | NotImplementedHere | VersionNotSupported:
+def refusal(problem: str, data: bytes) -> InvalidRequest | NotImplementedHere | VersionNotSupported:
     """The answer to what llhttp could not parse. `problem` is its word, `data` what it was reading."""
     if problem in ("Pause on PRI/Upgrade", "Invalid HTTP version"):
         return VersionNotSupported("only HTTP/1.1 and HTTP/1.0 are served on this port")
-    if "method" in problem and _METHOD_LIKE.match(data):
+    if data[:1] == _TLS_HANDSHAKE:
+        return InvalidRequest("TLS is spoken to a port without TLS")
+    if "method" in problem:
         return NotImplementedHere("the method is not known")
     return InvalidRequest(f"the request cannot be parsed: {problem.lower()}")
-
-
-# An unknown method, or its rest when it came in two reads; anything else is no HTTP at all (TLS, say).
-_METHOD_LIKE = re.compile(rb"[\r\n]*[!#$%&'*+.^_`|~0-9A-Za-z-]* ")

@@ -46,9 +46,9 @@ class ServerConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closing", "_crashed", "_deaf", "_detached", "_drained_from", "_failure", "_intake", "_left_unsent", "_limits",
-        "_reading_paused", "_refuse", "_serve", "_serving", "_task", "_waiter", "_watch", "_writable", "date", "local",
-        "loop", "lost", "peer", "registry", "secure", "transport", "writing_paused",
+        "_crashed", "_deaf", "_detached", "_failure", "_intake", "_left", "_left_unsent", "_limits", "_reading_paused",
+        "_refuse", "_serve", "_serving", "_task", "_waiter", "_watch", "_writable", "closing", "date", "local", "loop",
+        "peer", "registry", "secure", "transport", "writing_paused",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -79,16 +79,16 @@ class ServerConnection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._serving: Request | None = None
         self._failure: tuple[Refused, Request | None] | None = None
-        self._drained_from = 0
         self._left_unsent = 0
         self._watch = Watch(self.loop, self._patience, self._out_of_patience)
         self._deaf = False
         """What the caller sends is not looked at any more."""
-        self._closing = False
+        self.closing = False
+        """Nothing more can be said to the caller."""
+        self._left = False
         self._detached = False
         self._reading_paused = False
         self.writing_paused = False
-        self.lost = False
 
     # What the loop calls.
 
@@ -116,7 +116,6 @@ class ServerConnection(asyncio.Protocol):
         self._watch.begin()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's interface
-        self.lost = self._closing = True
         self._leave()
         self._watch.stop()
         writable = self._writable
@@ -138,7 +137,7 @@ class ServerConnection(asyncio.Protocol):
     # What a request calls.
 
     async def writable(self) -> None:
-        if self.lost:
+        if self.closing:
             raise CallerLeft
         if self.writing_paused:
             self._writable = self.loop.create_future()
@@ -146,12 +145,12 @@ class ServerConnection(asyncio.Protocol):
 
     def body_waits(self) -> None:
         """So much of a body is unread that the caller has to wait."""
-        if not self._reading_paused and not self._closing:
+        if not self._reading_paused and not self.closing:
             self._reading_paused = True
             self.transport.pause_reading()
 
     def body_taken(self) -> None:
-        if self._reading_paused:
+        if self._reading_paused and not self.closing:
             self._resume()
             self._watch.begin()
 
@@ -161,13 +160,14 @@ class ServerConnection(asyncio.Protocol):
 
     def cut(self, *, reset: bool) -> None:
         """End without a proper end of the reply; with `reset` the caller's socket sees an error."""
-        if self.lost:
+        if self.closing:
             return
         if reset:
             reset_on_close(self.transport)
-            if self.secure:  # a TLS close would say that all is well
-                self.transport.abort()
-        self._end(linger=False)
+        if reset and self.secure:
+            self.abort()  # a TLS close would say that all is well
+        else:
+            self._end(linger=False)
 
     def detach(self) -> tuple[asyncio.Transport, bytes]:
         early = self._intake.release()
@@ -181,20 +181,15 @@ class ServerConnection(asyncio.Protocol):
     @property
     def idle(self) -> bool:
         intake = self._intake
-        return (
-            self._serving is None
-            and not intake.waiting
-            and intake.receiving is None
-            and not intake.in_head
-            and not self._closing
-        )
+        busy = self._serving or intake.waiting or intake.receiving or intake.in_head
+        return not busy and not self.closing
 
     def close_when_idle(self) -> None:
         if self.idle:
             self._end(linger=False)
 
     def abort(self) -> None:
-        self._closing = self._deaf = True
+        self.closing = self._deaf = True
         self.transport.abort()
 
     # Reading.
@@ -217,7 +212,7 @@ class ServerConnection(asyncio.Protocol):
             self._wake()
         receiving = intake.receiving
         if receiving is not None:
-            if receiving.finished and receiving.arrived - self._drained_from > DRAINABLE:
+            if receiving.dropped > DRAINABLE:
                 self._end(linger=True)
             else:
                 self._watch.begin()
@@ -227,7 +222,7 @@ class ServerConnection(asyncio.Protocol):
             self._watch.begin()
 
     def _resume(self) -> None:
-        if self._reading_paused and not self.lost:
+        if self._reading_paused:
             self._reading_paused = False
             self.transport.resume_reading()
 
@@ -255,11 +250,13 @@ class ServerConnection(asyncio.Protocol):
             intake.waiting.remove(request)
             intake.receiving = None
         self._failure = (refused, request)
-        if self._serving is None and not intake.waiting:
+        if intake.waiting:
+            self._wake()
+        elif self._serving is None:
             self._reject(refused, request)
 
     def _reject(self, refused: Refused, request: Request | None) -> None:
-        if not self._closing:
+        if not self.closing:
             self.transport.write(self._refuse(refused, request))
             self._end(linger=True)
 
@@ -272,10 +269,12 @@ class ServerConnection(asyncio.Protocol):
             while True:
                 while not waiting:
                     if intake.kept:
-                        self._take_kept()
+                        self._take(intake.release())
+                        if intake.kept <= MARK and not self._deaf:
+                            self._resume()
                     elif self._failure is not None:
                         self._reject(*self._failure)
-                    if self._closing:
+                    if self.closing:
                         return
                     if not waiting:
                         self._watch.begin()
@@ -300,17 +299,12 @@ class ServerConnection(asyncio.Protocol):
             if self._detached:
                 self.registry.discard(self)
                 self.transport.close()
-            elif not self._closing:
+            elif not self.closing:
                 self.abort()
-
-    def _take_kept(self) -> None:
-        self._take(self._intake.release())
-        if self._intake.kept <= MARK and not self._deaf:
-            self._resume()
 
     def _goes_on(self, request: Request) -> bool:
         """The request has been served: may another one follow?"""
-        if self._closing or self._detached:
+        if self.closing or self._detached:
             return False
         if not request.finished:
             self._crash(request, request.error or RuntimeError("a request was served without a reply"))
@@ -322,18 +316,17 @@ class ServerConnection(asyncio.Protocol):
             if request.error is not None or (request.length is not None and not request.drainable):
                 self._end(linger=True)
                 return False
-            self._drained_from = request.arrived
             request.discard()
             self._resume()
         return True
 
     def _crash(self, request: Request, error: Exception) -> None:
-        if self.lost or isinstance(error, CallerLeft):
+        if isinstance(error, CallerLeft):
             return
         if not isinstance(error, Refused):
             self._crashed(error)
             error = InternalError()
-        if self._detached:
+        if self.closing or self._detached:
             return
         if not request.answered:
             self._reject(error, request)
@@ -343,8 +336,10 @@ class ServerConnection(asyncio.Protocol):
             self._end(linger=not request.complete)
 
     def _leave(self) -> None:
-        """The caller is gone."""
-        self._deaf = True
+        """The caller is gone. Said once: a second cancellation would disturb the cleaning up after the first."""
+        if self._left:
+            return
+        self._left = self._deaf = self.closing = True
         intake = self._intake
         if intake.receiving is not None:
             intake.receiving.fail(CallerLeft())
@@ -352,13 +347,12 @@ class ServerConnection(asyncio.Protocol):
         intake.release()
         if self._task is not None:
             self._task.cancel()
-        self._closing = True
 
     def _end(self, *, linger: bool) -> None:
         """Close when all is written; with `linger` the caller may still be sending, and must not get a reset for it."""
-        if self._closing:
+        if self.closing:
             return
-        self._closing = self._deaf = True
+        self.closing = self._deaf = True
         self._intake.release()
         if linger:
             self._resume()
@@ -374,7 +368,7 @@ class ServerConnection(asyncio.Protocol):
         """How long the caller may leave us waiting now (seconds), 0 for ever."""
         limits = self._limits
         intake = self._intake
-        if self._closing:
+        if self.closing:
             return LINGER
         if intake.receiving is not None:
             # A caller that waits for `100 Continue`, or for us to read on, is not silent.
@@ -387,7 +381,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _out_of_patience(self) -> None:
         intake = self._intake
-        if self._closing:
+        if self.closing:
             left = self.transport.get_write_buffer_size()
             if left and left != self._left_unsent:  # a last reply is still being taken
                 self._left_unsent = left
