@@ -77,9 +77,6 @@ class LogWriter:
         self._closing = True
         self._wake.set()
         self._thread.join(timeout)  # a thread stuck in a write is left behind: it is a daemon
-        if not self._thread.is_alive() and self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
     def _run(self) -> None:
         while not self._closing:
@@ -92,6 +89,8 @@ class LogWriter:
                 self._wake.wait(GATHER)
             self._empty()
         self._empty()
+        with contextlib.suppress(OSError):  # it was never open
+            os.close(self._fd)
 
     def _empty(self) -> None:
         lines = self._lines
