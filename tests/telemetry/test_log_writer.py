@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -181,3 +183,14 @@ def test_after_a_torn_line_the_next_one_begins_anew(pipe: tuple[int, int], monke
     writer.write(b"next\n")
     writer.close()
     assert os.read(reader, 100) == b"a lo\nnext\n"
+
+
+def test_a_stuck_reader_does_not_keep_the_process_alive() -> None:
+    program = (
+        "from sidecar.telemetry.log_writer import LogWriter\n"
+        "writer = LogWriter(1)\n"
+        "for _ in range(10_000): writer.write(b'z' * 99 + b'\\n')\n"
+        "writer.close(timeout=0.2)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.wait(timeout=30) == 0
