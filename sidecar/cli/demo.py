@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sidecar.cli.run import loop_factory
 from sidecar.config import load
 from sidecar.daemon import Daemon, handle_signals
 from sidecar.standins.demo import Demo
 from sidecar.telemetry.log_writer import LogWriter, own_standard_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HTTP, ADMIN = "127.0.0.1:7070", "127.0.0.1:7072"
 STDERR = 2
@@ -41,21 +46,29 @@ async def _demo(seconds: float | None) -> int:
         except OSError as error:
             print(f"sidecar: {error.args[-1]}", file=sys.stderr)
             return 2
-        handle_signals(daemon)
-        serving = asyncio.create_task(daemon.run(), name="serving")
-        playing = asyncio.create_task(
-            show.play(f"http://{daemon.addresses['http']}", f"http://{daemon.addresses['admin']}", seconds),
-            name="traffic",
-        )
-        await asyncio.wait((serving, playing), return_when=asyncio.FIRST_COMPLETED)
-        playing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        http, admin = (f"http://{daemon.addresses[name]}" for name in ("http", "admin"))
+        playing = asyncio.create_task(show.play(http, admin, seconds), name="traffic")
+        with _stopped_by_signals(playing), contextlib.suppress(asyncio.CancelledError):
             await playing
+        # The traffic has ended before the sidecar does; a signal now ends that at once.
         daemon.stop()
-        await serving
+        handle_signals(daemon)
+        await daemon.run()
     finally:
         await show.stop()
     return 0
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(task: asyncio.Task[None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM cancel the task. (On Windows asyncio itself hears Ctrl-C.)"""
+    loop = asyncio.get_running_loop()
+    numbers = () if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, task.cancel)
+    yield
+    for number in numbers:
+        loop.remove_signal_handler(number)
 
 
 def _address(variable: str, usual: str) -> str:

@@ -9,7 +9,6 @@ watches can now type the commands it prints.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -92,12 +91,17 @@ class Demo:
         """Make traffic against a running sidecar (its two base URLs), for `seconds` or until cancelled."""
         async with aiohttp.ClientSession(timeout=PATIENCE) as session:
             traffic = Traffic(self, session, http, admin)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
+            ends = asyncio.timeout(seconds)
+            try:
+                async with ends:
                     await traffic.story()
                     self.hints(http, admin)
                     await traffic.quiet()
-        self.say(f"\n{self.tally}")
+            except TimeoutError:
+                if not ends.expired():  # a sidecar that does not answer is no end of the demo
+                    raise
+            finally:
+                self.say(f"\n{self.tally}")
 
     def hints(self, http: str, admin: str) -> None:
         """What to try by hand now."""
@@ -187,8 +191,8 @@ class Traffic:
         if not quiet:
             upstream = told.get("X-Sidecar-Upstream", "") or "sidecar"
             told_by = [await self.steps(told.get("X-Sidecar-Request-ID", ""))]
-            if ours:
-                told_by.append(json.loads(body)["error"]["code"])
+            if ours and (code := json.loads(body)["error"]["code"]) not in told_by[0]:
+                told_by.append(code)
             if "Retry-After" in told:
                 told_by.append(f"again in {told['Retry-After']} s")
             why = ", ".join(filter(None, told_by))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import pytest
 
-from tests.kit.commands import SIDECAR, free_port, process
+from tests.kit.commands import SIDECAR, process
+
+ANYWHERE = {"SIDECAR_LISTEN_HTTP": "127.0.0.1:0", "SIDECAR_LISTEN_ADMIN": "127.0.0.1:0"}
 
 
 @pytest.mark.timeout(90)
 async def test_the_demo_tells_its_whole_story_and_ends_by_itself() -> None:
-    env = {"SIDECAR_LISTEN_HTTP": f"127.0.0.1:{free_port()}", "SIDECAR_LISTEN_ADMIN": f"127.0.0.1:{free_port()}"}
-    async with process(SIDECAR, "demo", "--seconds", "12", env=env) as demo, asyncio.timeout(60):
+    async with process(SIDECAR, "demo", "--seconds", "12", env=ANYWHERE) as demo, asyncio.timeout(60):
         out, _ = await demo.communicate()
     story = out.decode()
     assert demo.returncode == 0, story
@@ -34,3 +36,15 @@ async def test_the_demo_tells_its_whole_story_and_ends_by_itself() -> None:
         "answered well",
     ):
         assert sign in story, story
+
+
+async def test_ctrl_c_ends_it_in_order_in_the_middle_of_a_call() -> None:
+    async with process(SIDECAR, "demo", env=ANYWHERE) as demo, asyncio.timeout(60):
+        assert demo.stdout is not None
+        async for line in demo.stdout:
+            if b"GET /slow/" in line:  # the next call is under way
+                break
+        demo.send_signal(signal.SIGINT)
+        out, _ = await demo.communicate()
+    assert demo.returncode == 0, out.decode()
+    assert " answered well" in out.decode()
