@@ -63,11 +63,10 @@ class Pool:
             self._connector.refresh(self._drop_vanished)
         while self._idle:
             connection = self._idle.pop()
+            connection.on_lost = None
             if connection.is_dead():
-                connection.on_lost = None
                 connection.close()
                 continue
-            connection.on_lost = None
             connection.leased = True
             connection.reused = True
             self._active += 1
@@ -197,9 +196,7 @@ class Pool:
     def _lost(self, connection: ClientConnection) -> None:
         """An idle connection ended by itself."""
         connection.on_lost = None
-        if connection in self._idle:
-            self._idle.remove(connection)
-            self._pass_on_place()
+        self._idle.remove(connection)
 
     def _discard(self, connection: ClientConnection) -> None:
         connection.on_lost = None

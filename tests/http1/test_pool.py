@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,6 +123,17 @@ async def test_an_idle_connection_that_the_upstream_closed_is_forgotten_at_once(
         peer.end()
         await turns(50)
         assert pool.stats().idle == 0
+
+
+async def test_a_known_dead_connection_is_not_given_though_the_loop_has_not_seen_its_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        pool = Pool(Connector(Origin.parse(f"http://127.0.0.1:{server.getsockname()[1]}")), PoolLimits())
+        pool.release(await pool.acquire(1))
+        assert pool.stats().idle == 1
+        server.accept()[0].close()
+        assert pool.try_acquire() is None  # no await in between
+        assert pool.stats() == PoolStats(idle=0, active=0, connecting=0, waiting=0)
+        await pool.aclose()
 
 
 async def test_bytes_on_an_idle_connection_close_it() -> None:
