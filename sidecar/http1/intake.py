@@ -191,7 +191,7 @@ class Intake:
         self.receiving = request
         self.waiting.append(request)
         if b"upgrade" in fields:
-            self._body_follows = judged.length != 0 and parser.should_upgrade()
+            self._body_follows = request.length != 0 and parser.should_upgrade()
 
     def on_body(self, piece: bytes) -> None:
         request = self.receiving

@@ -205,11 +205,6 @@ class Request:
         """Why the body ended early."""
         return self._error
 
-    @property
-    def awaited(self) -> bool:
-        """The caller is the one to go on: a reader waits for its next piece."""
-        return self._reader is not None
-
     # The reply.
 
     def respond(self, status: int, head: bytes, body: bytes = b"", *, reason: bytes = b"", dated: bool = False) -> None:

@@ -345,8 +345,8 @@ class ServerConnection(asyncio.Protocol):
             intake.receiving.fail(CallerLeft())
         intake.waiting.clear()
         intake.release()
-        if self._task is not None:
-            self._task.cancel()
+        if self._task is not None and not (self._serving is not None and self._serving.finished):
+            self._task.cancel()  # with its reply complete a call ends by itself, and was answered
 
     def _end(self, *, linger: bool) -> None:
         """Close when all is written; with `linger` the caller may still be sending, and must not get a reset for it."""

@@ -65,6 +65,24 @@ async def test_a_caller_that_only_ends_its_side_has_left_too() -> None:
         assert serve.cancelled.is_set()
 
 
+async def test_a_call_whose_reply_is_complete_is_not_cancelled() -> None:
+    replied, ended = asyncio.Event(), asyncio.Event()
+
+    async def serve(request: Request) -> None:
+        request.respond(200, b"", b"hello")
+        replied.set()
+        await server.until(lambda: server.registry.count == 0)
+        ended.set()
+
+    async with serving(serve) as server:
+        caller = await server.caller()
+        caller.send(GET)
+        await replied.wait()
+        await caller.close()
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
 @pytest.mark.parametrize("leave", ["close", "reset"])
 async def test_a_reader_of_a_body_hears_that_its_caller_left(leave: str) -> None:
     heard: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()

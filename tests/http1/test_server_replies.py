@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit.caller import serving
+from sidecar.http1.connections import Connections
+from sidecar.http1.server import ServerConnection, ServerLimits
+from tests.kit.caller import Caller, refuse, serving
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sidecar.http1.request import Request
 
 pytestmark = pytest.mark.both_loops
@@ -262,6 +266,20 @@ async def test_a_request_is_answered_once() -> None:
         assert (await caller.answer()).status == 200
 
 
+async def test_a_reply_starts_before_it_ends_and_ends_once() -> None:
+    async def serve(request: Request) -> None:
+        with pytest.raises(RuntimeError, match="must start"):
+            request.end()
+        request.start(200, b"", None)
+        request.end()
+        request.end()
+
+    async with serving(serve) as server:
+        caller = await server.caller()
+        caller.send(GET + GET)
+        assert (await caller.answer()).body == (await caller.answer()).body == b""
+
+
 async def test_draining_ends_connections_with_their_reply() -> None:
     async with serving(hello) as server:
         caller = await server.caller()
@@ -271,3 +289,22 @@ async def test_draining_ends_connections_with_their_reply() -> None:
         caller.send(GET)
         assert (await caller.answer()).fields["connection"] == "close"
         assert await caller.ended() == b""
+
+
+async def test_a_unix_socket_has_no_addresses(tmp_path: Path) -> None:
+    async def serve(request: Request) -> None:
+        request.respond(200, b"", f"{request.peer},{request.local},{request.secure}".encode())
+
+    crashes: list[BaseException] = []
+
+    def connection() -> ServerConnection:
+        return ServerConnection(serve, ServerLimits(), refuse, Connections(), crashed=crashes.append)
+
+    path = str(tmp_path / "s")
+    listener = await asyncio.get_running_loop().create_unix_server(connection, path)
+    caller = Caller(*await asyncio.open_unix_connection(path))
+    caller.send(GET)
+    assert (await caller.answer()).body == b"unix,,False"
+    await caller.close()
+    listener.close()
+    assert crashes == []
