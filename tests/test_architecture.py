@@ -26,6 +26,7 @@ FLOORS: dict[str, int] = {
     "sidecar.settings*": 1,
     "sidecar.access": 1,
     "sidecar.ids": 1,
+    "sidecar.retry_after": 1,
     "sidecar.http1": 1,
     "sidecar.dialects": 1,
     "sidecar.config*": 2,
@@ -72,22 +73,12 @@ ONE_ROOM: dict[str, str] = {
     "sidecar.view": "process",
 }
 # What a room may not use although it is lower. An upstream or a listener that knew the engine or a policy could make a
-# second attempt loop (reading a Retry-After is no decision); the engine turns no wire.
-DECIDING = (
-    "sidecar.engine",
-    "sidecar.policy.breaker",
-    "sidecar.policy.budget",
-    "sidecar.policy.classify",
-    "sidecar.policy.concurrency",
-    "sidecar.policy.limiter",
-    "sidecar.policy.rest",
-    "sidecar.config*",
-)
+# second attempt loop; the engine turns no wire.
 FORBIDDEN: dict[str, tuple[str, ...]] = {
     "sidecar.policy": ("sidecar.http1", "sidecar.dialects", "sidecar.config*"),
     "sidecar.engine": ("sidecar.http1", "sidecar.dialects", "sidecar.config*"),
-    "sidecar.upstreams": DECIDING,
-    "sidecar.listeners": DECIDING,
+    "sidecar.upstreams": ("sidecar.engine", "sidecar.policy", "sidecar.config*"),
+    "sidecar.listeners": ("sidecar.engine", "sidecar.policy", "sidecar.config*"),
 }
 
 # The only homes of each third-party package. A package that is not here has no home yet.
