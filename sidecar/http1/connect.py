@@ -14,7 +14,7 @@ from sidecar.http1.failures import ConnectFailed, ExchangeFailed
 from sidecar.http1.proxy import Proxy, proxy_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,9 @@ class Origin:
             context = None
         elif context is None:
             context = tls_context()
-        return cls(parts.scheme, host, port, "", context, server_name, chosen)
+        origin = cls(parts.scheme, host, port, "", context, server_name, chosen)
+        _ = origin.authority  # a name that cannot be encoded is told now, not with the first request
+        return origin
 
     @property
     def authority(self) -> bytes:
@@ -118,25 +120,18 @@ class Connector:
             proxy_context = tls_context()
         self._proxy_context = proxy_context
         next_hop = origin.proxy or origin
-        self._name = name or Name(next_hop.host, next_hop.port)
+        # A unix socket has nothing to look up.
+        self.name = name or Name("127.0.0.1" if origin.path else next_hop.host, next_hop.port)
         self._where = origin.path or f"{next_hop.host}:{next_hop.port}"
-
-    @property
-    def stale(self) -> bool:
-        """The addresses are older than 30 s."""
-        return not self.origin.path and self._name.stale
-
-    def refresh(self, changed: Callable[[], object]) -> None:
-        """Look the name up again in the background; `changed` is called when addresses have vanished."""
-        self._name.refresh(changed)
 
     def still_valid(self, peer: object) -> bool:
         """Whether a connection to this address may be used again."""
-        return not self._name.vanished or not isinstance(peer, tuple) or peer[0] not in self._name.vanished
+        vanished = self.name.vanished
+        return not vanished or not isinstance(peer, tuple) or peer[0] not in vanished
 
     async def aclose(self) -> None:
         """Stop a lookup that is on its way."""
-        await self._name.aclose()
+        await self.name.aclose()
 
     async def connect(self, seconds: float) -> ClientConnection:
         """A new connection, ready to `send`. Raises `ConnectFailed` with one line that says why."""
@@ -162,7 +157,7 @@ class Connector:
             _, connection = await self._loop.create_unix_connection(self._new, origin.path)
             return connection
         proxy = origin.proxy
-        sock = await dial(await self._name.addresses())
+        sock = await dial(await self.name.addresses())
         context = origin.context if proxy is None else self._proxy_context
         name = origin.server_name or origin.host if proxy is None else proxy.host
         _, connection = await self._loop.create_connection(

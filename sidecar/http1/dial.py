@@ -37,7 +37,8 @@ class Name:
     """A host's addresses: looked up when first needed, again after 30 s, by one lookup at a time.
 
     While a later lookup fails or hangs, the old addresses stay in use. `vanished` are those that it once
-    had and has no more. `lookup` is `loop.getaddrinfo` unless another is given; `lifetime` is in seconds.
+    had and has no more. `until` (loop time) is when it is to be looked up again. `lookup` is
+    `loop.getaddrinfo` unless another is given; `lifetime` is in seconds.
     """
 
     def __init__(self, host: str, port: int, *, lookup: Lookup | None = None, lifetime: float = LIFETIME) -> None:
@@ -48,31 +49,26 @@ class Name:
         self._lifetime = lifetime
         self._addresses: list[Address] = []
         self._lookup: asyncio.Task[None] | None = None
-        self._error: OSError | None = None
-        self._until = 0.0
+        self._why = ""
+        self.until = 0.0
         self.vanished: frozenset[str] = frozenset()
+        self.on_vanished: Callable[[], object] | None = None
         if (literal := _literal(host, port)) is not None:
             self._addresses = [literal]
-            self._until = float("inf")
+            self.until = float("inf")
 
-    @property
-    def stale(self) -> bool:
-        """It is time to look it up again."""
-        return self._loop.time() >= self._until
-
-    def refresh(self, changed: Callable[[], object] | None = None) -> asyncio.Task[None]:
-        """Look it up in the background; `changed` is called when addresses have vanished."""
+    def refresh(self) -> asyncio.Task[None]:
+        """Look it up in the background; `on_vanished` is called when addresses have vanished."""
         if self._lookup is None:
-            self._lookup = self._loop.create_task(self._resolve(changed))
+            self._lookup = self._loop.create_task(self._resolve())
         return self._lookup
 
     async def addresses(self) -> list[Address]:
         """In the system's order of preference. Raises `ConnectFailed` when there is none."""
-        if self.stale:
+        if self._loop.time() >= self.until:
             await asyncio.wait({self.refresh()}, timeout=PATIENCE if self._addresses else None)
         if not self._addresses:
-            why = (self._error.strerror or str(self._error)) if self._error is not None else "no address"
-            raise ConnectFailed(f"{self._host} does not resolve: {why}")
+            raise ConnectFailed(f"{self._host} does not resolve: {self._why or 'no address'}")
         return self._addresses
 
     async def aclose(self) -> None:
@@ -81,20 +77,20 @@ class Name:
             self._lookup.cancel()
             await asyncio.wait({self._lookup})
 
-    async def _resolve(self, changed: Callable[[], object] | None) -> None:
+    async def _resolve(self) -> None:
         try:
             found = await self._lookup_host(self._host, self._port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            self._error = error
+        except (OSError, UnicodeError) as error:  # a name that cannot be encoded is a UnicodeError
+            self._why = reason(error)
             # Known addresses serve a little longer; with none, the next connection asks again at once.
-            self._until = self._loop.time() + self._lifetime / 10 if self._addresses else 0.0
+            self.until = self._loop.time() + self._lifetime / 10 if self._addresses else 0.0
         else:
             before = {address[0] for _, address in self._addresses} | self.vanished
             self._addresses = [(family, _sockaddr(address)) for family, _, _, _, address in found]
             self.vanished = frozenset(before - {address[0] for _, address in self._addresses})
-            self._until = self._loop.time() + self._lifetime
-            if self.vanished and changed is not None:
-                changed()
+            self.until = self._loop.time() + self._lifetime
+            if self.vanished and self.on_vanished is not None:
+                self.on_vanished()
         finally:
             self._lookup = None
 
@@ -102,7 +98,7 @@ class Name:
 def _literal(host: str, port: int) -> Address | None:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except OSError:
+    except (OSError, UnicodeError):
         return None
     return found[0][0], _sockaddr(found[0][4])
 
@@ -174,8 +170,9 @@ def _by_turns(addresses: Sequence[Address]) -> list[Address]:
     return [address for address in chain.from_iterable(zip_longest(first, others)) if address is not None]
 
 
-def reason(error: OSError) -> str:
+def reason(error: Exception) -> str:
     """One phrase for a log line."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
-    return (error.strerror or str(error) or type(error).__name__).splitlines()[0]
+    told = error.strerror if isinstance(error, OSError) else ""
+    return (told or str(error) or type(error).__name__).splitlines()[0]

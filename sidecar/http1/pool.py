@@ -48,6 +48,8 @@ class Pool:
 
     def __init__(self, connector: Connector, limits: PoolLimits) -> None:
         self._connector = connector
+        self._name = connector.name
+        self._name.on_vanished = self._drop_vanished
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._idle: deque[ClientConnection] = deque()
@@ -59,8 +61,8 @@ class Pool:
 
     def try_acquire(self) -> ClientConnection | None:
         """An idle connection, at once; None when there is none, or others wait before."""
-        if self._connector.stale:
-            self._connector.refresh(self._drop_vanished)
+        if self._loop.time() >= self._name.until:
+            self._name.refresh()
         while self._idle:
             connection = self._idle.pop()
             connection.on_lost = None

@@ -125,10 +125,11 @@ class ReplyParser:
             elif size == 17 and name.lower() == b"transfer-encoding":
                 coding = value if coding is None else b"%b, %b" % (coding, value)
         head = ReplyHead(status, self._reason, fields, length, None, parser.should_keep_alive())
-        problem = self._problem(head, coding)
-        if problem:
-            self.error = ReplyUnparseable(problem)
-            return
+        if coding is not None or status < 200 or self._odd_version or self.bytes_seen > MAX_HEAD:
+            problem = self._problem(head, coding)
+            if problem:
+                self.error = ReplyUnparseable(problem)
+                return
         self.final = head
         if self._head_only:
             self.complete = True

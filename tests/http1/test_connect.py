@@ -119,6 +119,12 @@ async def test_no_such_name() -> None:
     assert detail == "nowhere.test:80: nowhere.test does not resolve: Name or service not known"
 
 
+async def test_a_name_that_is_none() -> None:
+    assert "does not resolve" in await failure(Origin.parse("http://a..b"))
+    with pytest.raises(ValueError):
+        Origin.parse("http://" + "\u00fc" * 80)
+
+
 async def test_too_slow_to_connect() -> None:
     with black_hole() as port:
         detail = await failure(Origin.parse(f"http://127.0.0.1:{port}"), seconds=0.05)
