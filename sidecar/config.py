@@ -153,7 +153,7 @@ def _names(document: dict[str, Any]) -> Names:
 
 
 def _validate(document: dict[str, Any]) -> tuple[Settings, list[Problem], list[Place]]:
-    """The settings without what is wrong in them, what that is, and what was taken out (a misspelt key by both names)."""
+    """The settings without what is wrong, what that is, and what was taken out: a misspelt key by both names."""
     found: list[Problem] = []
     taken_out: list[Place] = []
     for round_ in range(_ROUNDS):

@@ -75,7 +75,7 @@ def _upstream(place: Place, upstream: UpstreamSettings, names: Names) -> Iterato
     if upstream.url is not None and upstream.urls:
         yield Problem((*place, "urls"), "stands beside url: one of them must go")
     elif not upstream.addresses:
-        yield Problem((*place, "url"), "is missing", allowed="url or urls")
+        yield Problem((*place, "url"), "is missing", allowed="url or urls", other=(*place, "urls"))
     yield from _headers((*place, "headers"), upstream.headers, sent=True)
     yield from _headers((*place, "default_headers"), upstream.default_headers, sent=True)
     schemes = _SCHEMES[upstream.protocol]
@@ -131,8 +131,9 @@ def _links(place: Place, route: RouteSettings, names: Names) -> Iterator[Problem
     if route.chain and route.traffic:
         yield Problem((*place, "traffic"), "stands beside chain: one of them must go")
     elif not route.chain and not route.traffic:
-        key = "traffic" if "traffic" in route.model_fields_set else "chain"
-        yield Problem((*place, key), "names no upstream", allowed="chain or traffic with at least one")
+        key, other = ("traffic", "chain") if "traffic" in route.model_fields_set else ("chain", "traffic")
+        allowed = "chain or traffic with at least one"
+        yield Problem((*place, key), "names no upstream", allowed, other=(*place, other))
     for index, link in enumerate(route.chain):
         yield from _link((*place, "chain", index), link, names, last=index == len(route.chain) - 1)
     for index, part in enumerate(route.traffic):

@@ -78,7 +78,7 @@ def _secret(document: Any, place: Place, folder: Path, files: Files) -> None:
 
 
 def _read(path: Path) -> str:
-    """Without its last line break; empty is none, since it would switch a check off. Raises `OSError`, `UnicodeError`."""
+    """Without its last line break. An empty one would switch a check off. Raises `OSError`, `UnicodeError`."""
     with path.open("rb") as file:
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:

@@ -145,11 +145,12 @@ def _otlp_url(text: str) -> str:
 
 
 def _origin(text: str) -> str:
+    text = text.lower()
     check_url(text, ("http", "https"))
     parts = urlsplit(text)
     if parts.path:
         raise SettingError("an origin has no path", nearest=f"{parts.scheme}://{parts.netloc}")
-    return text.lower()
+    return text
 
 
 def _network(text: str) -> str:

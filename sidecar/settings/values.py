@@ -98,7 +98,7 @@ def as_seconds(value: object) -> object:
         return parse_duration(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SettingError("is not a duration", allowed=A_DURATION)
-    return value
+    return _not_negative(value)
 
 
 def _as_bytes(value: object) -> object:
@@ -108,6 +108,12 @@ def _as_bytes(value: object) -> object:
         return parse_size(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise SettingError("is not a size", allowed=A_SIZE)
+    return _not_negative(value)
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise SettingError("cannot be negative")
     return value
 
 
@@ -155,7 +161,7 @@ Flag = Annotated[bool, BeforeValidator(as_flag)]
 
 Seconds = Annotated[
     float,
-    Field(ge=0, allow_inf_nan=False),
+    Field(allow_inf_nan=False),
     BeforeValidator(as_seconds),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": DURATION}]}),
 ]
@@ -163,7 +169,6 @@ Seconds = Annotated[
 
 Bytes = Annotated[
     int,
-    Field(ge=0),
     BeforeValidator(_as_bytes),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": SIZE}]}),
 ]
