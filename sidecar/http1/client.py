@@ -342,7 +342,10 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
 
     def _end(self) -> None:
         """Nothing can come any more: everybody who waits looks again."""
+        if self._lost:
+            return
         self._lost = True
+        del self._parser  # it holds our callbacks: without the circle, all this is freed at once
         self._expecting = False
         if self._timer is not None:
             self._timer.cancel()

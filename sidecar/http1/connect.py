@@ -126,8 +126,8 @@ class Connector:
 
     def still_valid(self, peer: object) -> bool:
         """Whether a connection to this address may be used again."""
-        vanished = self.name.vanished
-        return not vanished or not isinstance(peer, tuple) or peer[0] not in vanished
+        hosts = self.name.hosts
+        return hosts is None or not isinstance(peer, tuple) or peer[0] in hosts
 
     async def aclose(self) -> None:
         """Stop a lookup that is on its way."""

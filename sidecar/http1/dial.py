@@ -36,9 +36,9 @@ STAGGER = 0.25
 class Name:
     """A host's addresses: looked up when first needed, again after 30 s, by one lookup at a time.
 
-    While a later lookup fails or hangs, the old addresses stay in use. `vanished` are those that it once
-    had and has no more. `until` (loop time) is when it is to be looked up again. `lookup` is
-    `loop.getaddrinfo` unless another is given; `lifetime` is in seconds.
+    While a later lookup fails or hangs, the old addresses stay in use. `hosts` are the present ones, None
+    while nothing can vanish; `on_vanished` is called when one did. `until` (loop time) is when it is to be
+    looked up again. `lookup` is `loop.getaddrinfo` unless another is given; `lifetime` is in seconds.
     """
 
     def __init__(self, host: str, port: int, *, lookup: Lookup | None = None, lifetime: float = LIFETIME) -> None:
@@ -51,14 +51,14 @@ class Name:
         self._lookup: asyncio.Task[None] | None = None
         self._why = ""
         self.until = 0.0
-        self.vanished: frozenset[str] = frozenset()
+        self.hosts: frozenset[str] | None = None
         self.on_vanished: Callable[[], object] | None = None
         if (literal := _literal(host, port)) is not None:
             self._addresses = [literal]
             self.until = float("inf")
 
     def refresh(self) -> asyncio.Task[None]:
-        """Look it up in the background; `on_vanished` is called when addresses have vanished."""
+        """Look it up in the background."""
         if self._lookup is None:
             self._lookup = self._loop.create_task(self._resolve())
         return self._lookup
@@ -85,11 +85,11 @@ class Name:
             # Known addresses serve a little longer; with none, the next connection asks again at once.
             self.until = self._loop.time() + self._lifetime / 10 if self._addresses else 0.0
         else:
-            before = {address[0] for _, address in self._addresses} | self.vanished
+            before = self.hosts
             self._addresses = [(family, _sockaddr(address)) for family, _, _, _, address in found]
-            self.vanished = frozenset(before - {address[0] for _, address in self._addresses})
+            self.hosts = frozenset(address[0] for _, address in self._addresses)
             self.until = self._loop.time() + self._lifetime
-            if self.vanished and self.on_vanished is not None:
+            if before is not None and not before <= self.hosts and self.on_vanished is not None:
                 self.on_vanished()
         finally:
             self._lookup = None

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
-from typing import TYPE_CHECKING
 
 import pytest
 
 from sidecar.call import What
+from sidecar.http1.client import ClientConnection
 from sidecar.http1.failures import ConnectionDied, ExchangeFailed, ReplyCut, ReplyStalled
 from tests.kit.peer import listening
-
-if TYPE_CHECKING:
-    from sidecar.http1.client import ClientConnection
 
 pytestmark = pytest.mark.both_loops
 
@@ -221,3 +219,22 @@ async def test_a_cancelled_wait_leaves_nothing_and_the_connection_is_not_reusabl
         assert not connection.reusable
         connection.close()
         assert await peer.ended()
+
+
+async def test_a_connection_that_ended_is_freed_without_the_garbage_collector() -> None:
+    async with listening() as upstream:
+        gc.collect()
+        gc.disable()
+        try:
+            connection, peer = await upstream.pair()
+            connection.send(GET)
+            peer.say(OK)
+            assert (await connection.head()).whole == b"hi"
+            connection.close()
+            assert await peer.request()
+            assert await peer.ended()
+            del connection
+            await asyncio.sleep(0)
+            assert not [thing for thing in gc.get_objects() if isinstance(thing, ClientConnection)]
+        finally:
+            gc.enable()
