@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Self
 from sidecar.errors import BodyTooLarge, CallerLeft
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
-    from sidecar.call import Headers
+    from sidecar.call import Header
 
 
 class ReplayMemory:
@@ -54,10 +54,18 @@ class Body:
     body allowed, 0 for any) are the route's; they are set before the first read.
     """
 
-    __slots__ = (
-        "_ended", "_error", "_kept", "_kept_size", "_memory", "_overflowed", "_pending", "_pull",
-        "_trimmed", "length", "limit", "max_bytes", "received", "trailers", "whole",
-    )  # fmt: skip
+    whole: bytes | None = None
+    limit = 1 << 20
+    max_bytes = 0
+    received = 0
+    trailers: Sequence[Header] = ()
+    _memory: ReplayMemory | None = None
+    _kept_size = 0
+    _overflowed = False
+    _trimmed = False
+    _ended = False
+    _pending: asyncio.Future[bytes] | None = None
+    _error: BaseException | None = None
 
     def __init__(
         self,
@@ -65,31 +73,21 @@ class Body:
         *,
         length: int | None,
         memory: ReplayMemory | None = None,
-        trailers: Headers | None = None,
+        trailers: Sequence[Header] = (),
     ) -> None:
         self._pull = pull
         self._memory = memory
         self._kept: list[bytes] = []
-        self._kept_size = 0
-        self._overflowed = False
-        self._trimmed = False
-        self._ended = False
-        self._pending: asyncio.Future[bytes] | None = None
-        self._error: BaseException | None = None
         self.length = length
-        self.trailers: Headers = trailers if trailers is not None else []
-        self.whole: bytes | None = None
-        self.limit = 1 << 20
-        self.max_bytes = 0
-        self.received = 0
+        self.trailers = trailers
 
     @classmethod
     def of(cls, whole: bytes) -> Self:
         """A body that is all here; it can always be sent again and costs nothing."""
-        body = cls(_nothing_more, length=len(whole))
+        body = cls.__new__(cls)
         body.whole = whole
-        body.received = len(whole)
-        body._ended = True
+        body.length = body.received = len(whole)
+        body._ended = True  # noqa: SLF001 - it is being made
         return body
 
     @property
@@ -178,11 +176,8 @@ class Body:
 
     def close(self) -> None:
         """The call is over: nothing is kept any more."""
+        if self.whole is not None:
+            return
         self._release()
         self._kept.clear()
-        self._trimmed = self.whole is None
-        self._overflowed = True
-
-
-def _nothing_more() -> bytes:
-    return b""
+        self._trimmed = self._overflowed = True

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from sidecar.body import Body
     from sidecar.errors import Refused
@@ -51,7 +51,6 @@ class Quota:
     reset: float
 
 
-@dataclass(slots=True)
 class Call:
     """One request from a caller, from its first byte to the last byte of the reply.
 
@@ -62,33 +61,22 @@ class Call:
     the query.
     """
 
-    id: str
-    correlation_id: str
-    wire: Wire
-    method: bytes
-    target: bytes
-    path: bytes
-    headers: Headers
-    fields: dict[bytes, bytes]
-    body: Body
-    started: float
-    host: bytes = b""
-    traceparent: bytes = b""
-    """W3C Trace Context, continued from the caller or begun here."""
-    peer: str = ""
+    # What else the listener reads off the request.
+    idempotent: bool = False
+    """By method or by the caller's word; a route may declare it on top."""
     secure: bool = False
     upgrade: bytes = b""
     """The `Upgrade` token asked for (lower case), empty when none."""
     expects_continue: bool = False
-
-    # What the caller asks of us.
-    idempotent: bool = False
-    """By method or by the caller's word; a route may declare it on top."""
     caller_deadline: float = NO_DEADLINE
     retry: bool = True
     fallback: bool = True
     retrying: bool = False
     """The caller says that this is a retry of its own."""
+    refusal: Refused | None = None
+    """The listener's own refusal (Host, Origin, token), raised by the exchange so that one place speaks of it."""
+    inform: Callable[[int, Headers], None] | None = None
+    """Passes an interim (1xx) reply on to the caller."""
 
     # What the engine tells the upstream and the listener.
     deadline: float = NO_DEADLINE
@@ -106,13 +94,41 @@ class Call:
     replay_off: bool = False
     """Nothing was sent again because the body was longer than the replay buffer."""
 
-    # What the listener gives and tells.
-    refusal: Refused | None = None
-    """The listener's own refusal (Host, Origin, token), raised by the exchange so that one place speaks of it."""
-    inform: Callable[[int, Headers], None] | None = None
-    """Passes an interim (1xx) reply on to the caller."""
+    # What the listener tells telemetry.
     status: int = 0
     bytes_out: int = 0
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the contract's word, and nobody wants the builtin here
+        correlation_id: str,
+        wire: Wire,
+        method: bytes,
+        target: bytes,
+        path: bytes,
+        headers: Headers,
+        fields: dict[bytes, bytes],
+        body: Body,
+        started: float,
+        host: bytes = b"",
+        traceparent: bytes = b"",
+        peer: str = "",
+    ) -> None:
+        self.id = id
+        self.correlation_id = correlation_id
+        self.wire = wire
+        self.method = method
+        self.target = target
+        self.path = path
+        self.headers = headers
+        self.fields = fields
+        self.body = body
+        self.started = started
+        self.host = host
+        self.traceparent = traceparent
+        """W3C Trace Context, continued from the caller or begun here."""
+        self.peer = peer
 
 
 class What(enum.Enum):
@@ -154,7 +170,7 @@ class Sign(enum.Enum):
     """c-gateway's `ok: false` with any other code."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of an attempt's end.
 
@@ -211,10 +227,11 @@ class Outcome:
     wait: float = 0.0
     rest: float = 0.0
 
-    @property
-    def final(self) -> bool:
-        """Nothing may be tried after this: a reply is committed."""
-        return self.same is Same.NO and not self.next
+    final: bool = field(init=False)
+    """Nothing may be tried after this: a reply is committed."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "final", self.same is Same.NO and not self.next)
 
 
 class Tunnel(Protocol):
@@ -224,29 +241,39 @@ class Tunnel(Protocol):
         """Copy between the caller (whose `early` bytes have come) and the upstream; bytes from and to the caller."""
 
 
-@dataclass(slots=True)
 class Reply:
     """What an upstream answered, at evidence.
 
-    `whole` is the body when all of it is here; else `chunks` yields it as it
-    comes and raises `UpstreamError` if it is cut. `length` is the body's declared
+    `headers` have no hop-by-hop fields and no framing; `fields` is the index of all
+    that came. `whole` is the body when all of it is here; else `chunks` yields it as
+    it comes and raises `UpstreamError` if it is cut. `length` is the body's declared
     length, None when it is unknown. `trailers` are complete when the chunks have
     ended. `closer` gives the connection back, or closes it when the body was not
     read to its end.
     """
 
-    status: int
-    reason: bytes
-    headers: Headers
-    facts: Facts
-    fields: dict[bytes, bytes] = field(default_factory=dict)
-    """The index of `headers`: lower-case name to value."""
-    whole: bytes | None = None
     chunks: AsyncIterator[bytes] | None = None
-    length: int | None = None
-    trailers: Headers = field(default_factory=list)
+    trailers: Sequence[Header] = ()
     tunnel: Tunnel | None = None
     closer: Closer | None = None
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        headers: Headers,
+        facts: Facts,
+        fields: dict[bytes, bytes],
+        whole: bytes | None = None,
+        length: int | None = None,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.facts = facts
+        self.fields = fields
+        self.whole = whole
+        self.length = length
 
 
 class Closer(Protocol):

@@ -72,14 +72,12 @@ def resting(target: Target, cause: str, left: float) -> Refused:
 class Answers:
     """What is known so far of a call that is not committed."""
 
-    __slots__ = ("_attempted", "_skipped", "held", "holder", "soonest")
-
-    def __init__(self) -> None:
-        self.held: Reply | None = None
-        self.holder: Target | None = None
-        self._attempted: tuple[Target, Refused] | None = None
-        self._skipped: Refused | None = None
-        self.soonest = float("inf")
+    held: Reply | None = None
+    holder: Target | None = None
+    soonest = float("inf")
+    """The least wait that a skipped target told (seconds)."""
+    _attempted: tuple[Target, Refused] | None = None
+    _skipped: Refused | None = None
 
     def replied(self, target: Target, reply: Reply) -> None:
         """Hold the reply if its target was the first to answer, else let it go."""

@@ -30,7 +30,7 @@ BUSY_RETRY_AFTER = 1.0
 class ChainRun:
     """One call on its way through its route's chain."""
 
-    __slots__ = ("_attempts", "_call", "_chain", "_clock", "_index", "_rng", "_route", "_target", "_waits", "answers")
+    _index = 0
 
     def __init__(self, call: Call, route: Route, attempts: Attempts, waits: Waits, rng: Callable[[], float]) -> None:
         self._call = call
@@ -39,12 +39,10 @@ class ChainRun:
         self._rng = rng
         self._attempts = attempts
         self._waits = waits
-        self._chain: Sequence[Target] = route.order(rng)
-        self._index = 0
+        self._chain: Sequence[Target] = route.targets if route.weights is None else route.order(rng)
         self._target = self._chain[0]
+        self.deadline = route.deadline
         self.answers = Answers()
-        attempts.could_follow = self._could_follow
-        attempts.other_left = self._other_left
 
     async def obtain(self) -> Reply:
         """The reply to commit. Raises our own error when no target gave one."""
@@ -81,7 +79,11 @@ class ChainRun:
         attempts.fresh = False
         avoid: int | None = None
         while True:
-            refusal = await self._guard(target)
+            refusal = self._resting(target)
+            if refusal is None and (service.limit is not None or service.concurrency is not None):
+                refusal = await self._admitted(target)
+            if refusal is None:
+                refusal = self._permitted(target)
             if refusal is not None:
                 self._skip(target, refusal)
                 return None
@@ -89,12 +91,12 @@ class ChainRun:
                 attempts.address = avoid = service.addresses.pick(avoid)
                 service.addresses.started(avoid)
             self._call.upstream = service.name
-            reply = await attempts.send(target, self._route.deadline)
+            reply = await attempts.send(target, self)
             outcome = attempts.last
             assert outcome is not None
             if reply is not None:
                 first = answers.holder is None or answers.holder is target
-                if outcome.final or (first and not self._could_follow(outcome)):
+                if outcome.final or (first and not self.could_follow(outcome)):
                     answers.drop()
                     return reply
                 answers.replied(target, reply)
@@ -112,13 +114,17 @@ class ChainRun:
         call.upstream = target.service.name
         return await target.service.upstream.send(call, self._attempts)
 
-    async def _guard(self, target: Target) -> Refused | None:
-        """Rest, rate limit, slot, permit, in this order; the refusal of the first that says no."""
-        service, attempts = target.service, self._attempts
-        if target.rest.until:
-            left = target.rest.left(self._clock())
-            if left > 0:
-                return resting(target, target.rest.cause, left)
+    # What says no before an attempt: rest, rate limit, slot, permit, in this order.
+
+    def _resting(self, target: Target) -> Refused | None:
+        rest = target.rest
+        if not rest.until:
+            return None
+        left = rest.left(self._clock())
+        return resting(target, rest.cause, left) if left > 0 else None
+
+    async def _admitted(self, target: Target) -> Refused | None:
+        service = target.service
         if service.limit is not None:
             refusal = await self._waits.draw(service.limit, service.name)
             if refusal is not None:
@@ -127,12 +133,16 @@ class ChainRun:
         if service.concurrency is not None:
             if not await self._waits.enter(service.concurrency, service.name):
                 return Overloaded(f"{service.name} is busy", retry_after=BUSY_RETRY_AFTER)
-            attempts.slot = service.concurrency
-        if service.breaker is not None:
+            self._attempts.slot = service.concurrency
+        return None
+
+    def _permitted(self, target: Target) -> Refused | None:
+        breaker = target.service.breaker
+        if breaker is not None:
             try:
-                attempts.permit = service.breaker.acquire()
+                self._attempts.permit = breaker.acquire()
             except CircuitOpen as open_circuit:
-                attempts.over()
+                self._attempts.over()  # the slot goes back
                 return open_circuit
         return None
 
@@ -171,7 +181,7 @@ class ChainRun:
                 soonest, longest = left, target.retry.max_retry_after
         return soonest if soonest <= longest and now + soonest < self._call.deadline else None
 
-    def _other_left(self) -> bool:
+    def other_left(self) -> bool:
         """A later target of the chain neither rests nor is open."""
         if self._index + 1 >= len(self._chain):
             return False
@@ -184,13 +194,13 @@ class ChainRun:
         still_to_come = len(self._chain) - self._index - 1
         return call.retry and self._attempts.tried < retry.tries and call.attempts + still_to_come < retry.max_attempts
 
-    def _could_follow(self, outcome: Outcome | None) -> bool:
+    def could_follow(self, outcome: Outcome | None) -> bool:
         """Could another attempt come after this one? Before its end (`outcome` None) it is assumed to be allowed."""
         call = self._call
         again = (outcome is None or outcome.same is not Same.NO) and self._try_left()
         if not again:
             further = (outcome is None or outcome.next) and call.fallback
-            if not further or call.attempts >= self._target.retry.max_attempts or not self._other_left():
+            if not further or call.attempts >= self._target.retry.max_attempts or not self.other_left():
                 return False
         if call.body.replayable:
             return True

@@ -17,13 +17,13 @@ Rules that hold here:
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidecar.call import Summary
 from sidecar.engine.attempt import Attempts
 from sidecar.engine.chain import BUSY_RETRY_AFTER, ChainRun
-from sidecar.engine.timer import Timer
+from sidecar.engine.timer import Timer, Wheel
 from sidecar.engine.waits import Waits
 from sidecar.errors import BodyTooLarge, CallerLeft, Draining, HeaderTooLarge, Overloaded, Refused, UpstreamError
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sidecar.call import Call, Reply
     from sidecar.engine.observer import RouteObserver
-    from sidecar.engine.route import Route, RouteTable
+    from sidecar.engine.route import Limit, Route, RouteTable
     from sidecar.policy.concurrency import Concurrency
 
 CLIENT_CLOSED = 499
@@ -51,6 +51,7 @@ class Engine:
     unmatched: RouteObserver
     inflight: Concurrency | None = None
     draining: bool = False
+    wheel: Wheel = field(default_factory=Wheel)
 
     def exchange(self, call: Call) -> Exchange:
         return Exchange(call, self)
@@ -59,25 +60,30 @@ class Engine:
 class Exchange:
     """One call, from admission to the end of its reply."""
 
-    __slots__ = ("_attempts", "_call", "_engine", "_observer", "_over", "_reply", "_run", "_slots", "_waits")
+    _run: ChainRun | None = None
+    _reply: Reply | None = None
+    _over = False
 
     def __init__(self, call: Call, engine: Engine) -> None:
-        clock, timer = engine.clock, Timer()
         self._call = call
         self._engine = engine
         self._observer = engine.unmatched
-        self._waits = Waits(call, clock, timer)
-        self._attempts = Attempts(call, clock, timer, self._waits.steps)
-        self._run: ChainRun | None = None
+        timer = Timer(engine.wheel)
+        self._waits = Waits(call, engine.clock, timer)
+        self._attempts = Attempts(call, engine.clock, timer, self._waits.steps)
         self._slots: list[Concurrency] = []
-        self._reply: Reply | None = None
-        self._over = False
 
     async def __aenter__(self) -> Reply:
         try:
             route = self._find()
-            if route.limit is not None or route.concurrency is not None:
-                await self._admit(route)
+            limit = route.limit
+            if limit is not None:
+                key = limit.key_of(self._call)
+                if limit.bucket.take(key) > 0.0:
+                    await self._queue(limit, route)
+                self._call.quotas = limit.bucket.quotas(key)
+            if route.concurrency is not None:
+                await self._enter(route)
             self._run = ChainRun(self._call, route, self._attempts, self._waits, self._engine.rng)
             reply = self._reply = await self._run.obtain()
         except (asyncio.CancelledError, CallerLeft):
@@ -127,7 +133,7 @@ class Exchange:
         if route.max_body_bytes or route.max_headers or route.max_header_bytes:
             _check_size(call, route)
         call.deadline = call.caller_deadline
-        if body.complete and route.deadline:
+        if body.complete:
             call.deadline = min(call.deadline, call.started + route.deadline)
         if route.idempotent:
             call.idempotent = True
@@ -136,17 +142,18 @@ class Exchange:
             call.stripped = route.strip
         return route
 
-    async def _admit(self, route: Route) -> None:
-        if route.limit is not None:
-            refusal = await self._waits.draw(route.limit, route.name)
-            self._call.quotas = route.limit.bucket.quotas(route.limit.key_of(self._call))
-            if refusal is not None:
-                self._observer.refused_by_limit(self._call)
-                raise refusal
-        if route.concurrency is not None:
-            if not await self._waits.enter(route.concurrency, route.name):
-                raise Overloaded(f"{route.name} is busy", retry_after=BUSY_RETRY_AFTER)
-            self._slots.append(route.concurrency)
+    async def _queue(self, limit: Limit, route: Route) -> None:
+        refusal = await self._waits.draw(limit, route.name)
+        if refusal is not None:
+            self._call.quotas = limit.bucket.quotas(limit.key_of(self._call))
+            self._observer.refused_by_limit(self._call)
+            raise refusal
+
+    async def _enter(self, route: Route) -> None:
+        assert route.concurrency is not None
+        if not await self._waits.enter(route.concurrency, route.name):
+            raise Overloaded(f"{route.name} is busy", retry_after=BUSY_RETRY_AFTER)
+        self._slots.append(route.concurrency)
 
     def _finish(self, outcome: str, status: int) -> None:
         """Release everything and tell the observers, once."""
@@ -165,13 +172,12 @@ class Exchange:
             slot.leave()
         call.body.close()
         call.status = status
-        waits = self._waits
-        seconds = self._engine.clock() - call.started
         if not call.route:  # it never got as far as a route
             self._observer.started(call)
-        self._observer.finished(
-            call, Summary(outcome, seconds, attempts.ttfb, waits.total, attempts.seconds, waits.steps)
-        )
+        waits = self._waits
+        seconds = self._engine.clock() - call.started
+        summary = Summary(outcome, seconds, attempts.ttfb, waits.total, attempts.seconds, waits.steps)
+        self._observer.finished(call, summary)
 
 
 def _check_size(call: Call, route: Route) -> None:

@@ -1,8 +1,13 @@
-"""One timer for one attempt.
+"""One timer for one attempt, and the wheel that makes it cheap.
 
-`asyncio.timeout_at` does the same in 3.6 us; this is a `call_at`, a flag and the
-same bookkeeping with `Task.uncancel`, so that a timeout is told from the
-caller's leaving even when both happen in one turn of the loop.
+A timer cancels its task, and tells its own cancellation from the caller's leaving
+even when both happen in one turn of the loop (`Task.uncancel`, as in
+`asyncio.timeout`, which takes 3.6 us).
+
+Nearly all attempts end long before their time. So a timer does not go to the loop
+(1.8 us on uvloop, to be set and taken back) but into a slot of the wheel, a set of all
+timers due in the same quarter of a second (0.2 us). When a slot comes up, what is
+still in it gets a timer of the loop, and fires at its exact moment.
 """
 
 from __future__ import annotations
@@ -12,39 +17,82 @@ from typing import Any
 
 from sidecar.call import NO_DEADLINE
 
+SLOT = 0.25
+"""Seconds of one slot of the wheel."""
 
-class Timer:
-    """Cancels its task at a moment; `expired` tells whether a cancellation was its own."""
 
-    __slots__ = ("_fired", "_handle", "_loop", "_task")
+class Wheel:
+    """The timers that are not due soon."""
+
+    __slots__ = ("_slots", "loop")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        task = asyncio.current_task(self._loop)
-        assert task is not None, "a timer is made inside a coroutine"
-        self._task: asyncio.Task[Any] = task
+        self.loop = asyncio.get_running_loop()
+        self._slots: dict[int, set[Timer]] = {}
+
+    def slot(self, when: float) -> set[Timer]:
+        """The slot for that moment (loop time)."""
+        number = int(when / SLOT)
+        slot = self._slots.get(number)
+        if slot is None:
+            slot = self._slots[number] = set()
+            self.loop.call_at(number * SLOT, self._comes_up, number)
+        return slot
+
+    def _comes_up(self, number: int) -> None:
+        for timer in self._slots.pop(number):
+            timer.due_soon()
+
+
+class Timer:
+    """Cancels the task that made it at a moment; `expired` tells whether a cancellation was its own."""
+
+    __slots__ = ("_fired", "_handle", "_slot", "_task", "_wheel", "_when")
+
+    def __init__(self, wheel: Wheel) -> None:
+        self._wheel = wheel
+        self._task: asyncio.Task[Any] | None = asyncio.current_task(wheel.loop)
+        self._slot: set[Timer] | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._fired = False
+        self._when = NO_DEADLINE
 
-    def arm(self, when: float) -> None:
+    def arm(self, when: float, now: float) -> None:
         """Fire at `when` (loop time) instead of any moment set before."""
-        self.disarm()
-        if when < NO_DEADLINE:
-            self._handle = self._loop.call_at(when, self._fire)
+        if self._slot is not None or self._handle is not None:
+            self.disarm()
+        if when == NO_DEADLINE:
+            return
+        self._when = when
+        if when - now > 2 * SLOT:
+            slot = self._slot = self._wheel.slot(when)
+            slot.add(self)
+        else:
+            self.due_soon()
 
     def disarm(self) -> None:
-        if self._handle is not None:
+        slot = self._slot
+        if slot is not None:
+            slot.discard(self)
+            self._slot = None
+        elif self._handle is not None:
             self._handle.cancel()
             self._handle = None
+
+    def due_soon(self) -> None:
+        """Ask the loop to be called at the exact moment."""
+        self._slot = None
+        self._handle = self._wheel.loop.call_at(self._when, self._fire)
 
     def _fire(self) -> None:
         self._handle = None
         self._fired = True
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     def expired(self) -> bool:
         """After a `CancelledError`: was it this timer's, and nobody else's?"""
-        if not self._fired:
+        if not self._fired or self._task is None:
             return False
         self._fired = False
         return self._task.uncancel() == 0

@@ -24,14 +24,13 @@ if TYPE_CHECKING:
 class Waits:
     """The waits of one call; `total` is their sum in seconds, `steps` its timeline so far."""
 
-    __slots__ = ("_call", "_timer", "clock", "steps", "total")
+    total = 0.0
 
     def __init__(self, call: Call, clock: Callable[[], float], timer: Timer) -> None:
         self._call = call
         self.clock = clock
         self._timer = timer
         self.steps: list[Step] = []
-        self.total = 0.0
 
     async def sleep(self, seconds: float, name: str, why: str) -> None:
         began = self.clock()
@@ -42,11 +41,9 @@ class Waits:
         self._over(began, name, why)
 
     async def draw(self, limit: Limit, name: str) -> Refused | None:
-        """Take from a rate limit, waiting at most its `max_wait`; the refusal when there was no place."""
+        """Take from a rate limit that had no place, waiting at most its `max_wait`; the refusal when there was none."""
         bucket, key = limit.bucket, limit.key_of(self._call)
         wait = bucket.take(key)
-        if wait <= 0:
-            return None
         give_up = min(self.clock() + limit.max_wait, self._call.deadline)
         while wait > 0:
             if self.clock() + wait > give_up:
@@ -63,7 +60,7 @@ class Waits:
         if place is None:
             return False
         began = self.clock()
-        self._timer.arm(min(began + concurrency.settings.max_wait, self._call.deadline))
+        self._timer.arm(min(began + concurrency.settings.max_wait, self._call.deadline), began)
         try:
             await place
         except asyncio.CancelledError:

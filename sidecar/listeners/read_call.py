@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 IDEMPOTENT_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 """RFC 9110, section 9.2.2."""
 
+_ASKING = frozenset(
+    {
+        b"x-request-id", b"x-correlation-id", b"x-sidecar-token", b"x-sidecar-idempotent", b"x-sidecar-retry",
+        b"x-sidecar-fallback", b"x-sidecar-timeout", b"x-stainless-retry-count", b"x-stainless-read-timeout",
+        b"x-stainless-timeout", b"idempotency-key", b"origin", b"via", b"x-forwarded-for",
+    }
+)  # fmt: skip
+"""Fields that ask something of us. Most calls have none of them, which one look tells (0.2 us)."""
+
 _READS = frozenset({b"GET", b"HEAD"})
 _MOST_SIDECARS = 8
 """So many sidecars in a row are a loop that changes its ids."""
@@ -56,19 +65,25 @@ class CallReader:
         """The call. Its `refusal` is set when it must not be served."""
         fields = request.fields
         now = self._clock()
-        sent_id, sent_correlation = sane(fields.get(b"x-request-id")), sane(fields.get(b"x-correlation-id"))
-        request_id = sent_id or sent_correlation or self._ids.new()
+        asks = not _ASKING.isdisjoint(fields)
+        correlation_id = ""
+        if asks:
+            request_id = sane(fields.get(b"x-request-id"))
+            correlation_id = sane(fields.get(b"x-correlation-id"))
+            request_id = request_id or correlation_id or self._ids.new()
+        else:
+            request_id = self._ids.new()
         whole = request.whole
         if whole is not None:
             body = Body.of(whole)
         else:
             body = Body(request.read, length=request.length, memory=self._memory, trailers=request.trailers)
-        target = request.target
+        target, method = request.target, request.method
         call = Call(
             id=request_id,
-            correlation_id=sent_correlation or request_id,
+            correlation_id=correlation_id or request_id,
             wire=Wire.HTTP,
-            method=request.method,
+            method=method,
             target=target,
             path=target.partition(b"?")[0],
             headers=request.onward,
@@ -77,13 +92,23 @@ class CallReader:
             started=now,
             host=request.host,
             traceparent=self._ids.traceparent(fields.get(b"traceparent")),
-            peer=self._peer(request),
-            secure=request.secure,
-            upgrade=request.upgrade,
-            expects_continue=request.expects_continue,
-            idempotent=request.method in IDEMPOTENT_METHODS or b"idempotency-key" in fields,
+            peer=request.peer,
         )
-        call.refusal = self._refusal(request, call) or _wishes(call, now)
+        if method in IDEMPOTENT_METHODS:
+            call.idempotent = True
+        if request.secure:
+            call.secure = True
+        if request.upgrade:
+            call.upgrade = request.upgrade
+        if request.expects_continue:
+            call.expects_continue = True
+        access = self.access
+        if is_loopback(request.local) and not host_allowed(request.host, access.hosts):
+            call.refusal = ForbiddenHost("this Host is not served here: name it in a route or in listen.hosts")
+        elif asks or access.token:
+            if access.trusted:
+                call.peer = self._peer(request)
+            call.refusal = self._refusal(call) or _wishes(call, now)
         return call
 
     def _peer(self, request: Request) -> str:
@@ -104,10 +129,8 @@ class CallReader:
             return False
         return any(address in network for network in self.access.trusted)
 
-    def _refusal(self, request: Request, call: Call) -> Refused | None:
+    def _refusal(self, call: Call) -> Refused | None:
         fields, access = call.fields, self.access
-        if is_loopback(request.local) and not host_allowed(request.host, access.hosts):
-            return ForbiddenHost("this Host is not served here: name it in a route or in listen.hosts")
         origin = fields.get(b"origin")
         if (
             origin is not None
@@ -126,7 +149,7 @@ class CallReader:
 def _wishes(call: Call, now: float) -> Refused | None:
     """What the caller asks of us in header fields, written onto the call."""
     fields = call.fields
-    if fields.get(b"x-sidecar-idempotent", b"").lower() == b"true":
+    if b"idempotency-key" in fields or fields.get(b"x-sidecar-idempotent", b"").lower() == b"true":
         call.idempotent = True
     call.retry = fields.get(b"x-sidecar-retry", b"").lower() != b"off"
     call.fallback = fields.get(b"x-sidecar-fallback", b"").lower() != b"off"

@@ -44,9 +44,7 @@ class ReplyHeads:
 
     __slots__ = ("_clock", "_names", "_server_timing", "_wall")
 
-    def __init__(
-        self, clock: Callable[[], float], wall: Callable[[], float], *, server_timing: bool = False
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], wall: Callable[[], float], *, server_timing: bool = False) -> None:
         self._clock = clock
         self._wall = wall
         self._server_timing = server_timing
