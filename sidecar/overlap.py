@@ -18,27 +18,32 @@ Rank = tuple[bool, bool, int, int]
 
 
 def rank(match: MatchSettings) -> Rank:
-    """Higher wins: a host; an exact path; a longer prefix; a condition on methods, on headers."""
+    """Higher wins: a host; an exact path; a longer prefix; more conditions on method and headers."""
     exact, path = _path(match)
-    return match.host is not None, exact, len(path), bool(match.methods) + bool(match.headers)
+    return match.host is not None, exact, len(path), len(_conditions(match))
 
 
 def tie(a: MatchSettings, b: MatchSettings) -> bool:
-    """Neither wins and one request could meet both: a mistake."""
-    return rank(a) == rank(b) and overlap(a, b)
+    """Neither wins and one request could meet both: a mistake.
+
+    At the same host and path the one wins that asks all that the other asks about
+    and more; one on `x` and `y` and one on `z` only look unequal.
+    """
+    mine, theirs = _conditions(a), _conditions(b)
+    return rank(a)[:3] == rank(b)[:3] and not (mine < theirs or mine > theirs) and overlap(a, b)
 
 
 def ties(matches: Mapping[str, MatchSettings]) -> Iterator[tuple[str, str]]:
     """The pairs of names whose matches tie.
 
-    Two matches of equal rank overlap only with the same host and the same path, so
-    only those are compared: a thousand routes are no half a million pairs.
+    Only those of the same host and the same path can: a thousand routes are no
+    half a million pairs.
     """
     alike: dict[object, list[str]] = {}
     for name, match in matches.items():
-        alike.setdefault((match.grpc is None, match.host, _path(match), rank(match)), []).append(name)
+        alike.setdefault((match.grpc is None, match.host, _path(match)), []).append(name)
     for names in alike.values():
-        yield from ((a, b) for a, b in combinations(names, 2) if overlap(matches[a], matches[b]))
+        yield from ((a, b) for a, b in combinations(names, 2) if tie(matches[a], matches[b]))
 
 
 def overlap(a: MatchSettings, b: MatchSettings) -> bool:
@@ -59,6 +64,11 @@ def _path(match: MatchSettings) -> tuple[bool, str]:
         return not match.grpc.endswith("*"), match.grpc.removesuffix("*")
     path = "/*" if match.path is None else match.path
     return (False, path.removesuffix("/*")) if path.endswith("/*") else (True, path)
+
+
+def _conditions(match: MatchSettings) -> frozenset[str]:
+    """What it asks about beside host and path; no header is called like this."""
+    return frozenset({":method"} if match.methods else ()) | {name.lower() for name in match.headers}
 
 
 def _hosts_overlap(a: MatchSettings, b: MatchSettings) -> bool:

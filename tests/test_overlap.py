@@ -57,6 +57,11 @@ def test_overlap_and_tie_know_no_order(a: MatchSettings, b: MatchSettings) -> No
     assert tie(a, b) == tie(b, a)
 
 
+@given(matches, matches)
+def test_of_two_that_overlap_and_do_not_tie_one_ranks_higher(a: MatchSettings, b: MatchSettings) -> None:
+    assert tie(a, b) or not overlap(a, b) or rank(a) != rank(b)
+
+
 @given(st.lists(matches, max_size=12))
 def test_all_ties_are_found(world: list[MatchSettings]) -> None:
     named = {str(index): match for index, match in enumerate(world)}
@@ -74,6 +79,7 @@ def test_all_ties_are_found(world: list[MatchSettings]) -> None:
         (MatchSettings(path="/a", methods=("GET",)), MatchSettings(path="/a")),
         (MatchSettings(path="/a", headers=Table({"k": "*"})), MatchSettings(path="/a")),
         (MatchSettings(path="/", methods=("A",), headers=Table({"k": "*"})), MatchSettings(path="/", methods=("A",))),
+        (MatchSettings(headers=Table({"k": "*", "l": "*"})), MatchSettings(headers=Table({"K": "1"}))),
         (MatchSettings(grpc="p.S/M"), MatchSettings(grpc="p.S/*")),
         (MatchSettings(grpc="p.S/*"), MatchSettings(grpc="p.*")),
     ],
@@ -91,6 +97,8 @@ def test_the_more_specific_match_wins(winner: MatchSettings, loser: MatchSetting
         (MatchSettings(path="/a", methods=("GET", "PUT")), MatchSettings(path="/a", methods=("GET",))),
         (MatchSettings(path="/a", methods=("GET",)), MatchSettings(path="/a", headers=Table({"k": "*"}))),
         (MatchSettings(path="/a", headers=Table({"k": "1"})), MatchSettings(path="/a", headers=Table({"l": "1"}))),
+        (MatchSettings(headers=Table({"k": "1", "m": "1"})), MatchSettings(headers=Table({"l": "1"}))),
+        (MatchSettings(headers=Table({"k": "1", "m": "1"})), MatchSettings(methods=("GET",))),
         (MatchSettings(path="/a", headers=Table({"K": "1"})), MatchSettings(path="/a", headers=Table({"k": "*"}))),
         (MatchSettings(grpc="p.S/*"), MatchSettings(grpc="p.S/*")),
     ],
