@@ -195,15 +195,15 @@ async def test_any_byte_breaks_the_silence() -> None:
     async with listening() as upstream:
         loop = asyncio.get_running_loop()
         connection, peer = await upstream.pair()
-        connection.send(GET, idle=0.2)
+        connection.send(GET, idle=0.5)
         peer.say(CHUNKED)
         await connection.head()
         began = loop.time()
         for number, piece in enumerate((b"1;", b"a", b"=b", b"\r\n", b"x", b"\r\n0\r\n\r\n")):
-            loop.call_later(0.1 * (number + 1), peer.say, piece)
+            loop.call_later(0.15 * (number + 1), peer.say, piece)
         assert await connection.read() == b"x"
         assert await connection.read() == b""
-        assert loop.time() - began > 0.4
+        assert loop.time() - began > 0.7
         connection.close()
 
 
