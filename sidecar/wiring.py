@@ -78,7 +78,7 @@ def http_service(
         if upstream.health is not None:
             path = upstream.health.path.encode()
             checked.append(Checked(pool, b"GET %b%b HTTP/1.1\r\nHost: %b\r\n\r\n" % (base, path, origin.authority)))
-    private = any(value and SECRET_NAME.search(name) for name, value in settings.headers.items())
+    private = any(value and SECRET_NAME.search(name.decode("latin-1")) for name, value in (*headers, *defaults))
     client = HttpUpstream(
         addresses,
         connect=upstream.timeout.connect,

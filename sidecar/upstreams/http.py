@@ -200,13 +200,13 @@ class _Switched:
 
 
 def _mapped_back(headers: Headers, origin: bytes, call: Call) -> Headers:
-    """A `Location` at the upstream's own origin leads the caller back through us."""
+    """A `Location` at the upstream's own origin leads the caller back through us, by the name it called us."""
     mapped: Headers = []
     for name, value in headers:
         if name.lower() == b"location" and value.startswith(origin) and value[len(origin) : len(origin) + 1] in _ENDS:
-            scheme = b"https" if call.secure else b"http"
             path = call.stripped + value[len(origin) :]
-            mapped.append((name, b"%b://%b%b" % (scheme, call.host, path)))
+            here = b"%b://%b" % (b"https" if call.secure else b"http", call.host) if call.host else b""
+            mapped.append((name, here + path))
         else:
             mapped.append((name, value))
     return mapped
