@@ -140,10 +140,15 @@ class Body:
             self._pending = piece
             # Before any reader's own callback: the reader that asked may be gone by then.
             piece.add_done_callback(self._arrived)
+        if self._pending.done():  # awaiting it would not yield, and its callback could never run
+            self._arrived(self._pending)
+            return
         with contextlib.suppress(Exception):  # told by `_error`, to every reader alike
             await asyncio.shield(self._pending)
 
     def _arrived(self, pending: asyncio.Future[bytes]) -> None:
+        if pending is not self._pending:  # a reader was faster than the callback
+            return
         self._pending = None
         if pending.cancelled():
             self._error = CallerLeft()
