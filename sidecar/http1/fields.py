@@ -27,6 +27,12 @@ HOP_BY_HOP = frozenset(
 )
 """Fields for one connection only (RFC 9110, section 7.6.1), lower case."""
 
+REMADE = HOP_BY_HOP | {b"content-length"}
+"""What of a reply does not go on: framing is made anew for each hop, too."""
+
+REMADE_OF_REQUEST = REMADE | {b"host", b"expect"}
+"""What of a request does not go on: whom it is for, and whether its body waits, is the next sender's to say."""
+
 # What `Connection` mostly says: it names no field that HOP_BY_HOP does not drop already.
 _NAMES_NOTHING = frozenset(
     {b"keep-alive", b"close", b"upgrade", b"Keep-Alive", b"Close", b"Upgrade", b"keep-alive, Upgrade", b"te"}
@@ -37,10 +43,10 @@ _NAMES_NOTHING = frozenset(
 _NOT_AN_OPTION = frozenset({b"host", b"content-length"})
 
 
-def forwardable(headers: Headers) -> tuple[Headers, dict[bytes, bytes]]:
+def forwardable(headers: Headers, stays: frozenset[bytes] = REMADE) -> tuple[Headers, dict[bytes, bytes]]:
     """The fields that may go on, and the index of all fields.
 
-    Hop-by-hop fields and those that `Connection` names are not in the first. The
+    The fields in `stays` (lower case) and those that `Connection` names are not in the first. The
     index maps the lower-case name to the value without blanks around it; repeated
     fields are joined with a comma (RFC 9110, section 5.3; so do not read
     `Set-Cookie` from it).
@@ -48,13 +54,11 @@ def forwardable(headers: Headers) -> tuple[Headers, dict[bytes, bytes]]:
     onward: Headers = []
     index: dict[bytes, bytes] = {}
     for pair in headers:
-        name = pair[0].lower()
-        if name in index:
-            index[name] = index[name] + b", " + pair[1].rstrip()
-        else:
-            # llhttp takes the blanks off before a value and leaves those behind it.
-            index[name] = pair[1].rstrip()
-        if name not in HOP_BY_HOP:
+        name, value = pair
+        name = name.lower()
+        # llhttp takes the blanks off before a value and leaves those behind it.
+        index[name] = index[name] + b", " + value.rstrip() if name in index else value.rstrip()
+        if name not in stays:
             onward.append(pair)
     named = index.get(b"connection")
     if named is not None and named not in _NAMES_NOTHING:

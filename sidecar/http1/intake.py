@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from sidecar.errors import HeaderTooLarge, Refused
-from sidecar.http1.fields import forwardable
+from sidecar.http1.fields import REMADE_OF_REQUEST, forwardable
 from sidecar.http1.request import Request
 from sidecar.http1.request_head import judge, refusal
 
@@ -181,7 +181,7 @@ class Intake:
             raise self._too_large()
         parser = self._parser
         method = parser.get_method()
-        onward, fields = forwardable(headers)
+        onward, fields = forwardable(headers, REMADE_OF_REQUEST)
         judged = judge(method, self._target, parser.get_http_version(), fields)
         request = Request(self._connection, method, judged, headers, onward, fields, parser.should_keep_alive())
         self._headers = request.trailers

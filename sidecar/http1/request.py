@@ -63,7 +63,7 @@ class Request:
         "length", "method", "onward", "target", "trailers", "upgrade", "version", "whole",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0917 - made once per request in one place; keywords cost 40 ns each
+    def __init__(
         self,
         connection: ServerConnection,
         method: bytes,

@@ -14,20 +14,21 @@ from sidecar.http1.fields import forwardable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sidecar.call import Call, Header, Headers, Reply
+    from sidecar.call import Call, Header, Headers, Quota, Reply
 
 _OURS = frozenset(
     {
-        b"content-length",
         b"x-sidecar-request-id",
         b"x-sidecar-route",
         b"x-sidecar-upstream",
         b"x-sidecar-attempts",
         b"x-sidecar-config",
+        b"x-sidecar-error-category",
+        b"x-sidecar-replay",
         b"x-correlation-id",
     }
 )
-"""Fields of an upstream's reply that ours replace: the framing is made anew, and an upstream may be a sidecar."""
+"""Fields of an upstream's reply that ours replace: an upstream may be a sidecar, too."""
 
 _CATEGORIES = {
     400: b"invalid_request", 401: b"auth", 403: b"auth", 404: b"invalid_request", 408: b"server",
@@ -38,90 +39,109 @@ _WINDOW_NAMES = {1.0: b"Second", 60.0: b"Minute", 3600.0: b"Hour", 86400.0: b"Da
 
 _MOST_PAIRS = 10_000
 
+_line = b": ".join
+
 
 class ReplyHeads:
     """Encodes reply heads. `wall` is seconds since 1970, for `X-RateLimit-Reset-*`."""
 
-    __slots__ = ("_clock", "_names", "_server_timing", "_wall")
+    __slots__ = ("_clock", "_names", "_server_timing", "_templates", "_wall")
 
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float], *, server_timing: bool = False) -> None:
         self._clock = clock
         self._wall = wall
         self._server_timing = server_timing
         self._names: dict[tuple[str, str, int], bytes] = {}
+        self._templates: dict[tuple[tuple[int, float], ...], bytes] = {}
 
     def of_reply(self, call: Call, reply: Reply) -> bytes:
         """Header lines for an upstream's reply; no status line, no framing."""
         fields = reply.fields
-        lines = [b"%b: %b\r\n" % pair for pair in reply.headers if pair[0].lower() not in _OURS]
-        lines.append(self._ours(call, b"x-request-id" in fields))
+        if _OURS.isdisjoint(fields):
+            lines = [_line(pair) for pair in reply.headers]
+        else:
+            lines = [_line(pair) for pair in reply.headers if pair[0].lower() not in _OURS]
+        lines.append(self._ours(call, sent_id=b"x-request-id" in fields))
         if reply.status >= 400:
             lines.append(_category(reply.status))
             if call.should_retry is False and b"x-should-retry" not in fields:
-                lines.append(b"x-should-retry: false\r\n")
+                lines.append(b"x-should-retry: false")
             if call.replay_off:
-                lines.append(b"X-Sidecar-Replay: off\r\n")
+                lines.append(b"X-Sidecar-Replay: off")
         if call.quotas is not None:
-            lines.append(self.quotas(call))
+            lines.append(self.quotas(call.quotas))
         if self._server_timing:
             taken = (self._clock() - call.started) * 1000
-            lines.append(b'Server-Timing: total;dur=%.1f;desc="attempts=%d"\r\n' % (taken, call.attempts))
-        return b"".join(lines)
+            lines.append(b'Server-Timing: total;dur=%.1f;desc="attempts=%d"' % (taken, call.attempts))
+        lines.append(b"")
+        return b"\r\n".join(lines)
 
     def of_refusal(self, call: Call, status: int, lines: bytes, *, tell_off: bool) -> bytes:
         """Header lines for our own answer; `tell_off`: `x-should-retry: false` may be said."""
-        parts = [lines, self._ours(call, sent_id=False), _category(status)]
+        parts = [lines + self._ours(call, sent_id=False), _category(status)]
         if tell_off and call.should_retry is False:
-            parts.append(b"x-should-retry: false\r\n")
+            parts.append(b"x-should-retry: false")
         if call.replay_off:
-            parts.append(b"X-Sidecar-Replay: off\r\n")
+            parts.append(b"X-Sidecar-Replay: off")
         if call.quotas is not None:
-            parts.append(self.quotas(call))
-        return b"".join(parts)
+            parts.append(self.quotas(call.quotas))
+        parts.append(b"")
+        return b"\r\n".join(parts)
 
-    def _ours(self, call: Call, sent_id: bool) -> bytes:
+    def _ours(self, call: Call, *, sent_id: bool) -> bytes:
         request_id = call.id.encode()
-        lines = b"X-Sidecar-Request-ID: %b\r\nX-Correlation-ID: %b\r\nX-Sidecar-Attempts: %d\r\n%b" % (
-            request_id,
-            call.correlation_id.encode(),
-            call.attempts,
-            self._named(call.route, call.upstream, call.generation),
-        )
-        return lines if sent_id else lines + b"X-Request-ID: %b\r\n" % request_id
+        correlation_id = request_id if call.correlation_id is call.id else call.correlation_id.encode()
+        named = self._names.get((call.route, call.upstream, call.generation)) or self._named(call)
+        if sent_id:
+            return b"X-Sidecar-Request-ID: %b\r\nX-Correlation-ID: %b\r\nX-Sidecar-Attempts: %d%b" % (
+                request_id, correlation_id, call.attempts, named,
+            )  # fmt: skip
+        return b"X-Sidecar-Request-ID: %b\r\nX-Correlation-ID: %b\r\nX-Request-ID: %b\r\nX-Sidecar-Attempts: %d%b" % (
+            request_id, correlation_id, request_id, call.attempts, named,
+        )  # fmt: skip
 
-    def _named(self, route: str, upstream: str, generation: int) -> bytes:
-        key = (route, upstream, generation)
-        named = self._names.get(key)
-        if named is None:
-            if len(self._names) >= _MOST_PAIRS:  # many reloads
-                self._names.clear()
-            named = b"X-Sidecar-Config: %d\r\n" % generation
-            if route:
-                named += b"X-Sidecar-Route: %b\r\n" % route.encode()
-            if upstream:
-                named += b"X-Sidecar-Upstream: %b\r\n" % upstream.encode()
-            self._names[key] = named
+    def _named(self, call: Call) -> bytes:
+        if len(self._names) >= _MOST_PAIRS:  # many reloads
+            self._names.clear()
+        named = b"\r\nX-Sidecar-Config: %d" % call.generation
+        if call.route:
+            named += b"\r\nX-Sidecar-Route: %b" % call.route.encode()
+        if call.upstream:
+            named += b"\r\nX-Sidecar-Upstream: %b" % call.upstream.encode()
+        self._names[call.route, call.upstream, call.generation] = named
         return named
 
-    def quotas(self, call: Call) -> bytes:
+    def quotas(self, quotas: list[Quota]) -> bytes:
         """What is left of the route's rate limit, in the IETF draft's fields and in the older ones."""
-        quotas = call.quotas or []
-        policies, states, older = [], [], []
+        windows = tuple([(quota.limit, quota.window) for quota in quotas])
+        template = self._templates.get(windows) or self._template(windows)
+        now = math.ceil(self._wall())
+        numbers: list[int] = []
+        older: list[int] = []
         for quota in quotas:
-            name = _WINDOW_NAMES.get(quota.window, b"%d" % quota.window)
             reset = math.ceil(quota.reset)
-            label = b'"%b"' % name.lower()
-            policies.append(b"%b;q=%d;w=%d" % (label, quota.limit, quota.window))
-            states.append(b"%b;r=%d;t=%d" % (label, quota.remaining, reset))
+            numbers += (quota.remaining, reset)
+            older += (quota.remaining, now + reset)
+        return template % (*numbers, *older)
+
+    def _template(self, windows: tuple[tuple[int, float], ...]) -> bytes:
+        """The lines for these windows (limit, seconds), with places for what changes from call to call."""
+        policies, states, older = [], [], []
+        for limit, seconds in windows:
+            name = _WINDOW_NAMES[seconds]
+            policies.append(b'"%b";q=%d;w=%d' % (name.lower(), limit, seconds))
+            states.append(b'"%b";r=%%d;t=%%d' % name.lower())
             older.append(
-                b"X-RateLimit-Limit-%b: %d\r\nX-RateLimit-Remaining-%b: %d\r\nX-RateLimit-Reset-%b: %d\r\n"
-                % (name, quota.limit, name, quota.remaining, name, math.ceil(self._wall()) + reset)
+                b"\r\nX-RateLimit-Limit-%b: %d\r\nX-RateLimit-Remaining-%b: %%d\r\nX-RateLimit-Reset-%b: %%d"
+                % (name, limit, name, name)
             )
-        return b"RateLimit-Policy: %b\r\nRateLimit: %b\r\n%b" % (
+        template = b"RateLimit-Policy: %b\r\nRateLimit: %b%b" % (
             b", ".join(policies),
             b", ".join(states),
             b"".join(older),
         )
+        self._templates[windows] = template
+        return template
 
 
 def interim_lines(headers: Headers) -> bytes:
@@ -132,4 +152,4 @@ def interim_lines(headers: Headers) -> bytes:
 
 def _category(status: int) -> bytes:
     category = _CATEGORIES.get(status) or (b"server" if status >= 500 else b"unknown")
-    return b"X-Sidecar-Error-Category: %b\r\n" % category
+    return b"X-Sidecar-Error-Category: " + category

@@ -41,6 +41,8 @@ class BodySender:
         self._connection.send(
             writer.write(call, length=body.length, chunked=body.length is None),
             length=body.length,
+            head_only=call.method == b"HEAD",
+            upgrade=bool(call.upgrade),
             idle=idle,
             interim=call.inform,
         )

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from sidecar.upstreams.request_head import HeadWriter
 
 
+_FACTS = {
+    status: Facts(What.REPLY, status=status) for status in (200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308)
+}
+"""The facts of most replies, made once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """One address of an upstream. `origin` is its URL's scheme and authority with the base path, for `Location`."""
@@ -106,17 +112,22 @@ class HttpUpstream:
         self, call: Call, address: Address, connection: ClientConnection, head: ReplyHead, sender: BodySender | None
     ) -> Reply:
         headers, fields = forwardable(head.headers)
+        status = head.status
         if b"location" in fields:
             headers = _mapped_back(headers, address.origin, call)
         if self.private:
             headers = [pair for pair in headers if not pair[0].lower().startswith(b"access-control-")]
-        wait = parse_wait(head.headers, self._wall) if head.status >= 400 else None
-        facts = Facts(What.REPLY, status=head.status, wait=wait)
-        reply = Reply(head.status, head.reason, headers, facts, fields, whole=head.whole, length=head.length)
-        closer = _Closer(address.pool, connection, sender, keep=self._reuse)
-        if head.status == 101:
+        facts = _FACTS.get(status)
+        if facts is None:
+            wait = parse_wait(head.headers, self._wall) if status >= 400 else None
+            facts = Facts(What.REPLY, status=status, wait=wait)
+        reply = Reply(status, head.reason, headers, facts, fields, head.whole, head.length)
+        if head.whole is not None and sender is None and not connection.trailers and self._reuse:
+            address.pool.release(connection)
+            return reply
+        reply.closer = closer = _Closer(address.pool, connection, sender, keep=self._reuse)
+        if status == 101:
             reply.tunnel = _Switched(connection)
-            reply.closer = closer
         elif head.whole is not None and not connection.trailers:
             closer.close()
         else:
@@ -124,7 +135,6 @@ class HttpUpstream:
                 reply.trailers = forwardable(connection.trailers)[0]
                 reply.whole = None
             reply.chunks = _Chunks(reply, head.whole, connection, sender)
-            reply.closer = closer
         return reply
 
     async def aclose(self) -> None:

@@ -24,12 +24,11 @@ CONTROLS = frozenset(
 )
 """Fields by which a caller speaks to us; they end here."""
 
-_REMADE = frozenset(
-    {b"host", b"content-length", b"expect", b"via", b"x-request-id", b"x-correlation-id", b"traceparent"}
-)
-_SIGNED_REMADE = frozenset({b"host", b"content-length", b"expect"})
+_REMADE = frozenset({b"via", b"x-request-id", b"x-correlation-id", b"traceparent"})
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
 _HAS_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
+
+_line = b": ".join
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +55,10 @@ class HeadWriter:
         self._base = base
         own = frozenset(name.lower() for name, value in additions.headers if value)
         forwarded = _FORWARDED if additions.forwarded else frozenset()
-        self._drop = _REMADE | CONTROLS | own | forwarded
-        self._signed_drop = _SIGNED_REMADE | CONTROLS | own
-        self._fixed = b"".join(b"%b: %b\r\n" % (name, value) for name, value in additions.headers if value)
-        self._defaults = tuple(
-            (name.lower(), b"%b: %b\r\n" % (name, value)) for name, value in additions.default_headers
-        )
+        self._signed_drop = CONTROLS | own
+        self._drop = self._signed_drop | _REMADE | forwarded
+        self._fixed = [_line(pair) for pair in additions.headers if pair[1]]
+        self._defaults = tuple((name.lower(), b"%b: %b" % (name, value)) for name, value in additions.default_headers)
         self._via = additions.via
         self._forwarded = additions.forwarded
         self._host = {"upstream": additions.authority, "caller": None}.get(additions.host, additions.host.encode())
@@ -70,48 +67,53 @@ class HeadWriter:
         """The head with its blank line. `length` None and not `chunked`: no body at all."""
         fields = call.fields
         host = call.host if self._host is None else self._host
-        parts = [b"%b %b%b HTTP/1.1\r\nHost: %b\r\n" % (call.method, self._base, call.outgoing or call.target, host)]
-        signed = b"authorization" in fields and fields[b"authorization"].startswith(b"AWS4-")
-        signed = signed or b"X-Amz-Signature=" in call.target
+        parts = [b"%b %b%b HTTP/1.1\r\nHost: %b" % (call.method, self._base, call.outgoing or call.target, host)]
+        signed = (b"authorization" in fields and fields[b"authorization"].startswith(b"AWS4-")) or (
+            b"X-Amz-Signature=" in call.target
+        )
         drop = self._signed_drop if signed else self._drop
-        parts += [b"%b: %b\r\n" % pair for pair in call.headers if pair[0].lower() not in drop]
-        if self._fixed:
-            parts.append(self._fixed)
+        if drop.isdisjoint(fields):  # most calls: nothing to look at one by one
+            parts += map(_line, call.headers)
+        else:
+            parts += [_line(pair) for pair in call.headers if pair[0].lower() not in drop]
+        parts += self._fixed
         for name, line in self._defaults:
             if name not in fields:
                 parts.append(line)
         if not signed:
             parts.append(self._traces(call))
         if chunked:
-            parts.append(b"Transfer-Encoding: chunked\r\n")
+            parts.append(b"Transfer-Encoding: chunked")
             if b"trailer" in fields:
-                parts.append(b"Trailer: %b\r\n" % fields[b"trailer"])
+                parts.append(b"Trailer: %b" % fields[b"trailer"])
         elif length or (length == 0 and (call.method in _HAS_BODY or b"content-length" in fields)):
-            parts.append(b"Content-Length: %d\r\n" % length)
+            parts.append(b"Content-Length: %d" % length)
         if call.upgrade:
-            parts.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % fields[b"upgrade"])
-        elif fields.get(b"te", b"").lower().find(b"trailers") >= 0:
-            parts.append(b"Connection: TE\r\nTE: trailers\r\n")
+            parts.append(b"Connection: Upgrade\r\nUpgrade: %b" % fields[b"upgrade"])
+        elif b"te" in fields and b"trailers" in fields[b"te"].lower():
+            parts.append(b"Connection: TE\r\nTE: trailers")
         if call.expects_continue and not call.body.complete:
-            parts.append(b"Expect: 100-continue\r\n")
+            parts.append(b"Expect: 100-continue")
         parts.append(b"\r\n")
-        return b"".join(parts)
+        return b"\r\n".join(parts)
 
     def _traces(self, call: Call) -> bytes:
-        lines = b"X-Request-ID: %b\r\nX-Correlation-ID: %b\r\ntraceparent: %b\r\n" % (
-            call.id.encode(),
-            call.correlation_id.encode(),
+        request_id = call.id.encode()
+        correlation_id = request_id if call.correlation_id is call.id else call.correlation_id.encode()
+        lines = b"X-Request-ID: %b\r\nX-Correlation-ID: %b\r\ntraceparent: %b" % (
+            request_id,
+            correlation_id,
             call.traceparent,
         )
         if self._via:
             came = call.fields.get(b"via")
-            lines += b"Via: %b, %b\r\n" % (came, self._via) if came else b"Via: %b\r\n" % self._via
+            lines += b"\r\nVia: %b, %b" % (came, self._via) if came else b"\r\nVia: " + self._via
         if self._forwarded:
             came = call.fields.get(b"x-forwarded-for")
             peer = call.peer.encode()
             chain = b"%b, %b" % (came, peer) if came else peer
             scheme = b"https" if call.secure else b"http"
-            lines += b"X-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\n" % (
+            lines += b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b" % (
                 chain,
                 call.host,
                 scheme,
