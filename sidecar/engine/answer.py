@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidecar.call import Reply, What
+from sidecar.call import Reply, Sign, What
 from sidecar.errors import (
     CircuitOpen,
     DeadlineExceeded,
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 HELD_BYTES = 64 * 1024
 """An answer that may be replaced is read whole up to this size (bytes)."""
 
+BUSY_RETRY_AFTER = 1.0
+"""What a caller is told (seconds) when we are the busy ones: nobody knows, a second spreads the rush."""
+
 THROTTLING = frozenset({"throttled", "unavailable"})
 """Causes of a rest that end by themselves at a moment the target told (rows 8 and 10)."""
 
@@ -41,6 +44,7 @@ _ERROR_OF: dict[What, type[Refused]] = {
     What.DEAD_UNWRITTEN: UpstreamReset,
     What.DEAD_WRITTEN: UpstreamReset,
     What.RESET: UpstreamReset,
+    What.BROKE: UpstreamReset,  # while the body of an answer was read that may be replaced
     What.UNPARSEABLE: UpstreamProtocolError,
     What.TIMED_OUT: DeadlineExceeded,
     What.CALLER_DEADLINE: DeadlineExceeded,
@@ -59,8 +63,11 @@ _REST_ERROR: dict[str, type[Refused]] = {
 
 def own_error(facts: Facts, target: Target) -> Refused:
     """Our answer for an attempt that ended without a reply."""
+    if facts.sign is Sign.OWN_CREDENTIAL_REFUSED:
+        return UpstreamAuthFailed(f"{target.name} refuses our credential")
     detail = f": {facts.detail}" if facts.detail else ""
-    return _ERROR_OF.get(facts.what, InternalError)(f"{target.name}: {facts.what.value}{detail}")
+    busy = BUSY_RETRY_AFTER if facts.what is What.OVERLOADED else None
+    return _ERROR_OF[facts.what](f"{target.name}: {facts.what.value}{detail}", retry_after=busy)
 
 
 def resting(target: Target, cause: str, left: float) -> Refused:
@@ -115,7 +122,10 @@ class Answers:
 
 
 async def hold(reply: Reply) -> Reply:
-    """Read the body of a reply that may be replaced, up to 64 KiB; a longer one stays open behind its beginning."""
+    """Read the body of a reply that may be replaced, up to 64 KiB; a longer one stays open behind its beginning.
+
+    One that has been read holds its connection no longer: the next attempt may need it.
+    """
     if reply.whole is not None or reply.chunks is None:
         return reply
     read: list[bytes] = []
@@ -127,6 +137,9 @@ async def hold(reply: Reply) -> Reply:
         if size > HELD_BYTES:
             reply.chunks = _behind(read, chunks)
             return reply
+    if reply.closer is not None:
+        reply.closer.close()
+        reply.closer = None
     if not reply.trailers:
         reply.whole = b"".join(read)
         reply.chunks = None

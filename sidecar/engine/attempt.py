@@ -8,9 +8,10 @@ failures, and hold the only half-open probe. A stream cut later adds a failure.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from sidecar.call import Facts, Outcome, Reply, Sign, Step, Verdict, What
+from sidecar.call import Facts, Outcome, Reply, Same, Sign, Step, Verdict, What
 from sidecar.engine.answer import hold
 from sidecar.errors import UpstreamError
 from sidecar.policy.classify import BROKE, CLIENT_ERROR, OK, classify
@@ -97,10 +98,15 @@ class Attempts:
         except UpstreamError as error:
             if reply is None:
                 self._settle(target, error.facts)
+            else:
+                self.facts = replace(error.facts, status=reply.status)
         except asyncio.CancelledError:
             ours = self._timer.expired()
+            cut = self._cut_short(ours=ours, seconds=self._clock() - began)
             if reply is None:
-                self._settle(target, self._cut_short(ours=ours, seconds=self._clock() - began))
+                self._settle(target, cut)
+            else:
+                self.facts = replace(cut, status=reply.status)
             if not ours:
                 raise
         else:
@@ -191,7 +197,8 @@ class Attempts:
         if outcome.rest > 0:
             target.rest.rest(now + outcome.rest, outcome.label)
             target.observer.rested(outcome.rest, outcome.label)
-        self._failed += 1
+        if outcome.same is not Same.FRESH:  # which is no attempt
+            self._failed += 1
         if self._failed > 1 or facts.sign is Sign.OUT_OF_MONEY:
             call.should_retry = False
         return outcome

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidecar.call import NO_DEADLINE, Outcome, Reply, Same, Step
-from sidecar.engine.answer import THROTTLING, Answers, resting
+from sidecar.call import NO_DEADLINE, Outcome, Reply, Same, Sign, Step
+from sidecar.engine.answer import BUSY_RETRY_AFTER, THROTTLING, Answers, resting
 from sidecar.errors import CircuitOpen, Overloaded, Refused
 from sidecar.policy.retry import after, backoff
 
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from sidecar.engine.route import Route, Target
     from sidecar.engine.waits import Waits
 
-BUSY_RETRY_AFTER = 1.0
-"""What a caller is told (seconds) when we are the busy ones: nobody knows, a second spreads the rush."""
-
 
 class ChainRun:
     """One call on its way through its route's chain."""
 
+    why = ""
+    """What came of the target at hand: an outcome's label, or a refusal's."""
     _index = 0
+    _rested = 0.0
+    """Seconds waited for targets that all rest."""
+    _tried_at_once = False
 
     def __init__(self, call: Call, route: Route, attempts: Attempts, waits: Waits, rng: Callable[[], float]) -> None:
         self._call = call
@@ -46,11 +48,10 @@ class ChainRun:
 
     async def obtain(self) -> Reply:
         """The reply to commit. Raises our own error when no target gave one."""
-        answers, chain, attempts = self.answers, self._chain, self._attempts
+        answers, chain = self.answers, self._chain
         while True:
             at = 0
             for at, target in enumerate(chain):
-                attempts.last = None
                 self._index, self._target = at, target
                 reply = await self._serve(target)
                 if reply is not None:
@@ -58,11 +59,13 @@ class ChainRun:
                 if not self._may_go_on(target):
                     break
             for target in chain[at + 1 :]:
-                if target.static:
+                if target.static and self._call.fallback:
+                    self._route.observer.fell_back(self._call, chain[at].name, target.name, self.why)
                     return await self._serve_static(target)
             wait = self._all_rest()
             if wait is None:
                 break
+            self._rested += wait
             await self._waits.sleep(wait, "", "rest")
         if answers.held is not None and answers.holder is not None:
             reply, answers.held = answers.held, None
@@ -76,7 +79,7 @@ class ChainRun:
             return await self._serve_static(target)
         answers, attempts, service = self.answers, self._attempts, target.service
         attempts.tried = 0
-        attempts.fresh = False
+        attempts.fresh = self._tried_at_once = False
         avoid: int | None = None
         while True:
             refusal = self._resting(target)
@@ -94,25 +97,25 @@ class ChainRun:
             reply = await attempts.send(target, self)
             outcome = attempts.last
             assert outcome is not None
-            if reply is not None:
+            if reply is not None and attempts.facts.sign is not Sign.OWN_CREDENTIAL_REFUSED:
                 first = answers.holder is None or answers.holder is target
                 if outcome.final or (first and not self.could_follow(outcome)):
                     answers.drop()
                     return reply
                 answers.replied(target, reply)
             else:
+                if reply is not None and reply.closer is not None:
+                    reply.closer.close()  # row 13 is never an answer
                 answers.failed(target, attempts.facts)
             attempts.over()
+            self.why = outcome.label
             if outcome.same is Same.NO or not await self._again(target, outcome):
                 return None
 
     async def _serve_static(self, target: Target) -> Reply:
-        call, last = self._call, self._attempts.last
-        if last is not None:
-            self._route.observer.fell_back(call, call.upstream, target.name, last.label)
         self.answers.drop()
-        call.upstream = target.service.name
-        return await target.service.upstream.send(call, self._attempts)
+        self._call.upstream = target.service.name
+        return await target.service.upstream.send(self._call, self._attempts)
 
     # What says no before an attempt: rest, rate limit, slot, permit, in this order.
 
@@ -138,6 +141,7 @@ class ChainRun:
 
     def _permitted(self, target: Target) -> Refused | None:
         breaker = target.service.breaker
+        self._attempts.permit = None  # the one of the last attempt is settled, and may be another target's
         if breaker is not None:
             try:
                 self._attempts.permit = breaker.acquire()
@@ -148,6 +152,7 @@ class ChainRun:
 
     def _skip(self, target: Target, refusal: Refused) -> None:
         self.answers.skipped(refusal)
+        self.why = refusal.label
         at = self._clock() - self._call.started
         self._waits.steps.append(Step("skip", target.name, refusal.label, at, 0.0, refusal.message))
 
@@ -155,16 +160,17 @@ class ChainRun:
 
     def _may_go_on(self, target: Target) -> bool:
         """After a target that gave no answer to commit: may the next one be tried?"""
-        call, last = self._call, self._attempts.last
-        if self._index + 1 >= len(self._chain):
+        call, attempts = self._call, self._attempts
+        if self._index + 1 >= len(self._chain) or not call.fallback or self._clock() >= call.deadline:
             return False
-        if last is None:  # it was skipped: nothing has been sent
-            return True
-        if not last.next or not call.fallback or call.attempts >= target.retry.max_attempts:
-            return False
-        if self._clock() >= call.deadline or not call.body.replayable:
-            return False
-        self._route.observer.fell_back(call, target.name, self._chain[self._index + 1].name, last.label)
+        if attempts.tried:  # else it was skipped: nothing has been sent
+            assert attempts.last is not None
+            if not attempts.last.next or call.attempts >= target.retry.max_attempts:
+                return False
+            if not call.body.replayable:
+                self._replay_skipped()
+                return False
+        self._route.observer.fell_back(call, target.name, self._chain[self._index + 1].name, self.why)
         return True
 
     def _all_rest(self) -> float | None:
@@ -179,7 +185,7 @@ class ChainRun:
                 return None
             if left < soonest:
                 soonest, longest = left, target.retry.max_retry_after
-        return soonest if soonest <= longest and now + soonest < self._call.deadline else None
+        return soonest if self._rested + soonest <= longest and now + soonest < self._call.deadline else None
 
     def other_left(self) -> bool:
         """A later target of the chain neither rests nor is open."""
@@ -191,22 +197,20 @@ class ChainRun:
     def _try_left(self) -> bool:
         """Tries on this target, keeping one attempt of the call for each target still to come."""
         call, retry = self._call, self._target.retry
-        still_to_come = len(self._chain) - self._index - 1
+        still_to_come = len(self._chain) - self._index - 1 - self._chain[-1].static  # which takes no attempt
         return call.retry and self._attempts.tried < retry.tries and call.attempts + still_to_come < retry.max_attempts
 
     def could_follow(self, outcome: Outcome | None) -> bool:
         """Could another attempt come after this one? Before its end (`outcome` None) it is assumed to be allowed."""
         call = self._call
         again = (outcome is None or outcome.same is not Same.NO) and self._try_left()
-        if not again:
-            further = (outcome is None or outcome.next) and call.fallback
-            if not further or call.attempts >= self._target.retry.max_attempts or not self.other_left():
-                return False
-        if call.body.replayable:
-            return True
-        if outcome is not None:
-            self._replay_skipped()
-        return False
+        further = (outcome is None or outcome.next) and call.fallback
+        if again or (further and call.attempts < self._target.retry.max_attempts and self.other_left()):
+            if call.body.replayable:
+                return True
+            if outcome is not None:
+                self._replay_skipped()
+        return further and self._chain[-1].static  # it needs neither an attempt nor the body
 
     def _replay_skipped(self) -> None:
         if not self._call.replay_off:
@@ -223,7 +227,7 @@ class ChainRun:
             attempts.tried -= 1
             call.attempts -= 1
             return True
-        if not self._try_left():
+        if not self._try_left() or (outcome.same is Same.AT_ONCE and self._tried_at_once):
             return False
         if not call.body.replayable:
             self._replay_skipped()
@@ -238,6 +242,8 @@ class ChainRun:
         if not target.budget.withdraw():
             target.observer.budget_exhausted(call)
             return False
+        if outcome.same is Same.AT_ONCE:
+            self._tried_at_once = True
         attempts.fresh = outcome.same is Same.AT_ONCE
         target.observer.retried(call, outcome.label)
         if wait > 0:

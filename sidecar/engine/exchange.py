@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidecar.call import Summary
+from sidecar.engine.answer import BUSY_RETRY_AFTER
 from sidecar.engine.attempt import Attempts
-from sidecar.engine.chain import BUSY_RETRY_AFTER, ChainRun
+from sidecar.engine.chain import ChainRun
 from sidecar.engine.timer import Timer, Wheel
 from sidecar.engine.waits import Waits
 from sidecar.errors import BodyTooLarge, CallerLeft, Draining, HeaderTooLarge, Overloaded, Refused, UpstreamError
@@ -103,12 +104,15 @@ class Exchange:
     ) -> None:
         if error is None:
             last = self._attempts.last
-            outcome = "ok" if last is None else last.label
+            assert self._run is not None
+            outcome = last.label if last is not None else self._run.why or "ok"
         elif isinstance(error, UpstreamError):
             self._attempts.broke()
             outcome = "broke"
         elif isinstance(error, asyncio.CancelledError | CallerLeft | ConnectionError):
             outcome = "caller_left"
+        elif isinstance(error, Refused):  # the caller's own body went wrong behind its reply
+            outcome = error.label
         else:
             outcome = "internal_error"
         self._finish(outcome, self._call.status)
@@ -116,10 +120,10 @@ class Exchange:
     def _find(self) -> Route:
         call, engine = self._call, self._engine
         call.generation = engine.generation
-        if engine.draining:
-            raise Draining("the sidecar is shutting down", retry_after=BUSY_RETRY_AFTER)
         if call.refusal is not None:
             raise call.refusal
+        if engine.draining:
+            raise Draining("the sidecar is shutting down", retry_after=BUSY_RETRY_AFTER)
         if engine.inflight is not None:
             if not engine.inflight.try_enter():
                 raise Overloaded("too many calls at once", retry_after=BUSY_RETRY_AFTER)

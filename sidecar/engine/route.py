@@ -141,7 +141,7 @@ class Route:
 
     def outgoing(self, target: bytes) -> bytes:
         """The request target as the upstream is to see it; the query is never touched."""
-        if not self.strip and not self.rewrite:
+        if (not self.strip and not self.rewrite) or target == b"*":
             return target
         path, mark, query = target.partition(b"?")
         if self.strip and _under(path, self.strip):
