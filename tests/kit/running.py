@@ -154,9 +154,13 @@ class Running:
         finally:
             self.connections.on_change = heard
 
-    async def stop(self) -> None:
+    async def hang_up(self) -> None:
+        """All callers leave."""
         for caller in self._callers:
             await caller.close()
+
+    async def stop(self) -> None:
+        await self.hang_up()
         self.daemon.stop()
         async with asyncio.timeout(PATIENCE):
             await self.daemon.run()
@@ -191,6 +195,7 @@ async def running(
         try:
             yield sidecar
         except BaseException:
+            await sidecar.hang_up()
             await daemon.aclose()
             raise
         await sidecar.stop()
