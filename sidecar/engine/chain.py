@@ -100,7 +100,8 @@ class ChainRun:
             if reply is not None and attempts.facts.sign is not Sign.OWN_CREDENTIAL_REFUSED:
                 first = answers.holder is None or answers.holder is target
                 if outcome.final or (first and not self.could_follow(outcome)):
-                    answers.drop()
+                    if answers.held is not None:
+                        answers.drop()
                     return reply
                 answers.replied(target, reply)
             else:

@@ -170,7 +170,7 @@ class Exchange:
         attempts.over()
         if self._reply is not None and self._reply.closer is not None:
             self._reply.closer.close()
-        if self._run is not None:
+        if self._run is not None and self._run.answers.held is not None:
             self._run.answers.drop()
         for slot in self._slots:
             slot.leave()

@@ -130,7 +130,7 @@ class Route:
         """Do the conditions beside host and path hold?"""
         if self.methods and call.method not in self.methods:
             return False
-        return self.headers_hold(call)
+        return not self.headers or self.headers_hold(call)
 
     def headers_hold(self, call: Call) -> bool:
         for name, value in self.headers:
@@ -176,17 +176,20 @@ class _Paths:
         index[key] = tuple(sorted(routes, key=lambda one: -(bool(one.methods) + len(one.headers))))
 
     def find(self, call: Call) -> Route | None:
-        for route in self.exact.get(call.path, ()):
+        path = call.path
+        for route in self.exact.get(path, ()):
             if route.accepts(call):
                 return route
-        path = call.path
+        prefix = self.prefix
         while True:
-            for route in self.prefix.get(path, ()):
-                if route.accepts(call):
-                    return route
+            if path in prefix:
+                for route in prefix[path]:
+                    if route.accepts(call):
+                        return route
             if not path:
                 return None
-            path = path[: max(path.rfind(b"/"), 0)]  # asterisk-form has no slash: only `/*` is left
+            cut = path.rfind(b"/")
+            path = path[:cut] if cut > 0 else b""  # asterisk-form has no slash: only `/*` is left
 
     def methods_at(self, call: Call) -> set[bytes]:
         """The methods of all routes that the call misses by its method alone."""
@@ -252,7 +255,11 @@ def key_function(key: str) -> Callable[[Call], str]:
     if key.startswith("header:"):
         name = key.removeprefix("header:").strip().lower().encode("latin-1")
         return lambda call: call.fields.get(name, b"").decode("latin-1")
-    return lambda _call: ""
+    return _everybody
+
+
+def _everybody(_call: Call) -> str:
+    return ""
 
 
 def _credential(call: Call) -> str:

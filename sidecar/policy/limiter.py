@@ -139,7 +139,8 @@ class _Bucket:
         self.limiters = tuple([window.limiter() for window in windows])
 
     def take(self, amount: float) -> float:
-        return Limiter.take_all(self.limiters, amount)
+        limiters = self.limiters
+        return limiters[0].take(amount) if len(limiters) == 1 else Limiter.take_all(limiters, amount)
 
     @property
     def drained_in(self) -> float:
