@@ -91,8 +91,8 @@ class Answers:
         if self.holder is None or self.holder is target:
             self.drop()
             self.held, self.holder = reply, target
-        elif reply.closer is not None:
-            reply.closer.close()
+        else:
+            let_go(reply)
 
     def failed(self, target: Target, facts: Facts) -> None:
         if self._attempted is None or self._attempted[0] is target:
@@ -106,8 +106,8 @@ class Answers:
 
     def drop(self) -> None:
         """The held reply will not be needed: give its connection back."""
-        if self.held is not None and self.held.closer is not None:
-            self.held.closer.close()
+        if self.held is not None:
+            let_go(self.held)
         self.held = None
 
     def error(self) -> Refused:
@@ -121,6 +121,13 @@ class Answers:
         return self._skipped
 
 
+def let_go(reply: Reply) -> None:
+    """Give back what the reply holds: once, since its connection may be another call's a moment later."""
+    if reply.closer is not None:
+        reply.closer.close()
+        reply.closer = None
+
+
 async def hold(reply: Reply) -> Reply:
     """Read the body of a reply that may be replaced, up to 64 KiB; a longer one stays open behind its beginning.
 
@@ -131,15 +138,17 @@ async def hold(reply: Reply) -> Reply:
     read: list[bytes] = []
     size = 0
     chunks = reply.chunks
-    async for chunk in chunks:
-        read.append(chunk)
-        size += len(chunk)
-        if size > HELD_BYTES:
-            reply.chunks = _behind(read, chunks)
-            return reply
-    if reply.closer is not None:
-        reply.closer.close()
-        reply.closer = None
+    try:
+        async for chunk in chunks:
+            read.append(chunk)
+            size += len(chunk)
+            if size > HELD_BYTES:
+                reply.chunks = _behind(read, chunks)
+                return reply
+    except BaseException:
+        let_go(reply)
+        raise
+    let_go(reply)
     if not reply.trailers:
         reply.whole = b"".join(read)
         reply.chunks = None

@@ -113,8 +113,6 @@ class Attempts:
             return reply
         finally:
             self._timer.disarm()
-        if reply is not None and reply.closer is not None:
-            reply.closer.close()
         return None
 
     def sent(self) -> None:

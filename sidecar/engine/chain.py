@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidecar.call import NO_DEADLINE, Outcome, Reply, Same, Sign, Step
-from sidecar.engine.answer import BUSY_RETRY_AFTER, THROTTLING, Answers, resting
+from sidecar.engine.answer import BUSY_RETRY_AFTER, THROTTLING, Answers, let_go, resting
 from sidecar.errors import CircuitOpen, Overloaded, Refused
 from sidecar.policy.retry import after, backoff
 
@@ -105,8 +105,8 @@ class ChainRun:
                     return reply
                 answers.replied(target, reply)
             else:
-                if reply is not None and reply.closer is not None:
-                    reply.closer.close()  # row 13 is never an answer
+                if reply is not None:  # row 13: it never counts as an answer
+                    let_go(reply)
                 answers.failed(target, attempts.facts)
             attempts.over()
             self.why = outcome.label

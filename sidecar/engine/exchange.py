@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidecar.call import Summary
-from sidecar.engine.answer import BUSY_RETRY_AFTER
+from sidecar.engine.answer import BUSY_RETRY_AFTER, let_go
 from sidecar.engine.attempt import Attempts
 from sidecar.engine.chain import ChainRun
 from sidecar.engine.timer import Timer, Wheel
@@ -168,8 +168,8 @@ class Exchange:
         if attempts.permit is not None:
             attempts.permit.release()
         attempts.over()
-        if self._reply is not None and self._reply.closer is not None:
-            self._reply.closer.close()
+        if self._reply is not None:
+            let_go(self._reply)
         if self._run is not None and self._run.answers.held is not None:
             self._run.answers.drop()
         for slot in self._slots:
