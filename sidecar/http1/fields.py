@@ -38,11 +38,6 @@ _NAMES_NOTHING = frozenset(
     {b"keep-alive", b"close", b"upgrade", b"Keep-Alive", b"Close", b"Upgrade", b"keep-alive, Upgrade", b"te"}
 )
 
-# Meant for every recipient or needed for framing, so `Connection` cannot take them away
-# (RFC 9110, section 7.6.1, "MUST NOT send a connection option ...").
-_NOT_AN_OPTION = frozenset({b"host", b"content-length"})
-
-
 def forwardable(headers: Headers, stays: frozenset[bytes] = REMADE) -> tuple[Headers, dict[bytes, bytes]]:
     """The fields that may go on, and the index of all fields.
 
@@ -62,7 +57,7 @@ def forwardable(headers: Headers, stays: frozenset[bytes] = REMADE) -> tuple[Hea
             onward.append(pair)
     named = index.get(b"connection")
     if named is not None and named not in _NAMES_NOTHING:
-        dropped = tokens(named) - _NOT_AN_OPTION
+        dropped = tokens(named)
         onward = [pair for pair in onward if pair[0].lower() not in dropped]
     return onward, index
 
