@@ -13,7 +13,6 @@ from sidecar.call import Reply, Sign, What
 from sidecar.errors import (
     CircuitOpen,
     DeadlineExceeded,
-    InternalError,
     NotTranslatable,
     Overloaded,
     RateLimited,
@@ -114,8 +113,7 @@ class Answers:
         """What to answer when no reply is held."""
         if self._attempted is not None:
             return self._attempted[1]
-        if self._skipped is None:
-            return InternalError("the chain is empty")
+        assert self._skipped is not None, "a chain has a target"
         if isinstance(self._skipped, RateLimited | CircuitOpen) and self.soonest < float("inf"):
             self._skipped.retry_after = self.soonest
         return self._skipped

@@ -50,18 +50,18 @@ class ChainRun:
         """The reply to commit. Raises our own error when no target gave one."""
         answers, chain = self.answers, self._chain
         while True:
-            at = 0
-            for at, target in enumerate(chain):
-                self._index, self._target = at, target
+            self._index = 0
+            while True:
+                target = self._target = chain[self._index]
                 reply = await self._serve(target)
                 if reply is not None:
                     return reply
                 if not self._may_go_on(target):
                     break
-            for target in chain[at + 1 :]:
-                if target.static and self._call.fallback:
-                    self._route.observer.fell_back(self._call, chain[at].name, target.name, self.why)
-                    return await self._serve_static(target)
+                self._index += 1
+            if chain[-1].static and self._call.fallback:
+                self._route.observer.fell_back(self._call, target.name, chain[-1].name, self.why)
+                return await self._serve_static(chain[-1])
             wait = self._all_rest()
             if wait is None:
                 break

@@ -51,7 +51,9 @@ class Timer:
 
     def __init__(self, wheel: Wheel) -> None:
         self._wheel = wheel
-        self._task: asyncio.Task[Any] | None = asyncio.current_task(wheel.loop)
+        task = asyncio.current_task(wheel.loop)
+        assert task is not None, "a timer is made inside a coroutine"
+        self._task: asyncio.Task[Any] = task
         self._slot: set[Timer] | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._fired = False
@@ -87,12 +89,11 @@ class Timer:
     def _fire(self) -> None:
         self._handle = None
         self._fired = True
-        if self._task is not None:
-            self._task.cancel()
+        self._task.cancel()
 
     def expired(self) -> bool:
         """After a `CancelledError`: was it this timer's, and nobody else's?"""
-        if not self._fired or self._task is None:
+        if not self._fired:
             return False
         self._fired = False
         return self._task.uncancel() == 0

@@ -127,6 +127,13 @@ async def test_when_all_rest_the_call_waits_for_the_soonest(stage: Stage) -> Non
     ] == [("wait", "", 7.0, "rest")]
 
 
+async def test_the_soonest_may_be_any_of_them(stage: Stage) -> None:
+    stage.route(*(stage.target(name, f"429 retry-after={wait}", "ok") for name, wait in (("a", 7), ("b", 9))))
+    await stage.call(retry=False)
+    assert (await stage.call()).body == b"a says 200"
+    assert stage.now == 7.0
+
+
 async def test_it_waits_at_most_max_retry_after_and_then_tells_the_least(stage: Stage) -> None:
     stage.route(stage.target("a", "429 retry-after=90"), stage.target("b", "429 retry-after=80"))
     await stage.call()

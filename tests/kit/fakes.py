@@ -101,6 +101,8 @@ class FakeUpstream:
         self.bodies: list[bytes] = []
         """The request bodies that came whole."""
         self.addresses: list[int] = []
+        self.attempt: Attempt | None = None
+        """The last one, as it was given."""
         self.held = 0
         """Replies that are not closed yet."""
         self.closed = False
@@ -109,6 +111,7 @@ class FakeUpstream:
     async def send(self, call: Call, attempt: Attempt) -> Reply:
         self._transcript(f"> {self.name}{' fresh' if attempt.fresh else ''}")
         self.addresses.append(attempt.address)
+        self.attempt = attempt
         scene = _Scene.read(self.script.pop(0) if len(self.script) > 1 else self.script[0])
         if "early" not in scene.flags:
             await self._read(call, attempt)
