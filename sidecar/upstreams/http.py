@@ -122,11 +122,12 @@ class HttpUpstream:
             wait = parse_wait(head.headers, self._wall) if status >= 400 else None
             facts = Facts(What.REPLY, status=status, wait=wait)
         reply = Reply(status, head.reason, headers, facts, fields, head.whole, head.length)
-        if head.whole is not None and sender is None and not connection.trailers and self._reuse:
+        if head.whole is not None and sender is None and not connection.trailers and self._reuse and status != 101:
             address.pool.release(connection)
             return reply
         reply.closer = closer = _Closer(address.pool, connection, sender, keep=self._reuse)
         if status == 101:
+            reply.whole = None
             reply.tunnel = _Switched(connection)
         elif head.whole is not None and not connection.trailers:
             closer.close()

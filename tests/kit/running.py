@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from sidecar.http1.connections import Connections
+    from sidecar.runtime import Runtime
 
 FREE = '[listen]\nhttp = "127.0.0.1:0"\nadmin = ""\n'
 """What a policy listens on that does not say it."""
@@ -136,6 +137,12 @@ class Running:
         await caller.close()
         return answer
 
+    @property
+    def runtime(self) -> Runtime:
+        """What runs now; a reload makes another one."""
+        assert self.daemon.view is not None
+        return self.daemon.view.runtime
+
     async def until(self, holds: Callable[[], bool]) -> None:
         """Until the caller connections are such."""
         changed, heard = asyncio.Event(), self.connections.on_change
@@ -176,6 +183,13 @@ def request(target: str, *fields: str, method: str = "GET", body: bytes = b"") -
         lines.append(f"Content-Length: {len(body)}")
     head = "\r\n".join((f"{method} {target} HTTP/1.1", *lines, "", ""))
     return head.encode("latin-1") + body
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the loop run until it is so, where nothing tells."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110 - what is waited for is no event
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
