@@ -12,7 +12,10 @@ import secrets
 SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """What an id sent by a caller may look like to be kept."""
 
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_TRACEPARENT = re.compile(
+    rb"(?!ff|00.{54})"  # no such version; version 00 has 55 characters, later ones may have more
+    rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
 
 
 class Ids:
