@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidecar.call import NO_DEADLINE
+from sidecar.config.resolve import resolve
 from sidecar.engine.exchange import Engine
 from sidecar.engine.route import Limit, Route, RouteTable, Service, Target, key_function
 from sidecar.parts import Parts
@@ -23,7 +24,6 @@ from sidecar.policy.concurrency import Concurrency
 from sidecar.policy.limiter import RateLimit
 from sidecar.policy.outlier import Addresses
 from sidecar.policy.rest import Rest
-from sidecar.resolve import resolve
 from sidecar.settings import ConcurrencySettings
 from sidecar.upstreams.static import StaticUpstream
 from sidecar.wiring import HttpService, http_service, identity
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sidecar.call import Call
+    from sidecar.config.resolve import Resolved, ResolvedRoute, ResolvedTarget, ResolvedUpstream
     from sidecar.engine.exchange import Exchange
-    from sidecar.resolve import Resolved, ResolvedRoute, ResolvedTarget, ResolvedUpstream
     from sidecar.settings import RateLimitSettings, RetrySettings, Settings, StaticSettings
     from sidecar.telemetry.observers import Telemetry
 

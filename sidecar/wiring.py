@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
     from sidecar.call import Header
-    from sidecar.resolve import ResolvedUpstream
+    from sidecar.config.resolve import ResolvedUpstream
 
 SECRET_NAME = re.compile(r"key|token|auth|cookie|secret", re.IGNORECASE)
 """Names of header fields that hold a credential."""

@@ -29,12 +29,7 @@ FLOORS: dict[str, int] = {
     "sidecar.retry_after": 1,
     "sidecar.http1": 1,
     "sidecar.dialects": 1,
-    "sidecar.config*": 2,
-    "sidecar.interpolate": 2,
-    "sidecar.toml_lines": 2,
-    "sidecar.availability": 2,
-    "sidecar.overlap": 2,
-    "sidecar.resolve": 2,
+    "sidecar.config": 2,
     "sidecar.policy": 2,
     "sidecar.engine": 3,
     "sidecar.upstreams": 4,
@@ -58,12 +53,6 @@ ONE_ROOM: dict[str, str] = {
     "sidecar.errors": "words",
     "sidecar.call": "words",
     "sidecar.body": "words",
-    "sidecar.config*": "policy file",
-    "sidecar.interpolate": "policy file",
-    "sidecar.toml_lines": "policy file",
-    "sidecar.availability": "policy file",
-    "sidecar.overlap": "policy file",
-    "sidecar.resolve": "policy file",
     "sidecar.runtime": "object graph",
     "sidecar.parts": "object graph",
     "sidecar.wiring": "object graph",
@@ -75,10 +64,10 @@ ONE_ROOM: dict[str, str] = {
 # What a room may not use although it is lower. An upstream or a listener that knew the engine or a policy could make a
 # second attempt loop; the engine turns no wire.
 FORBIDDEN: dict[str, tuple[str, ...]] = {
-    "sidecar.policy": ("sidecar.http1", "sidecar.dialects", "sidecar.config*"),
-    "sidecar.engine": ("sidecar.http1", "sidecar.dialects", "sidecar.config*"),
-    "sidecar.upstreams": ("sidecar.engine", "sidecar.policy", "sidecar.config*"),
-    "sidecar.listeners": ("sidecar.engine", "sidecar.policy", "sidecar.config*"),
+    "sidecar.policy": ("sidecar.http1", "sidecar.dialects", "sidecar.config"),
+    "sidecar.engine": ("sidecar.http1", "sidecar.dialects", "sidecar.config"),
+    "sidecar.upstreams": ("sidecar.engine", "sidecar.policy", "sidecar.config"),
+    "sidecar.listeners": ("sidecar.engine", "sidecar.policy", "sidecar.config"),
 }
 
 # The only homes of each third-party package. A package that is not here has no home yet.
@@ -100,8 +89,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     ),
     "prometheus_client": ("sidecar.telemetry",),
     "pybreaker": ("sidecar.policy.breaker",),
-    "pydantic": ("sidecar.settings*", "sidecar.config*"),
-    "pydantic_core": ("sidecar.settings*", "sidecar.config*"),
+    "pydantic": ("sidecar.settings*", "sidecar.config"),
+    "pydantic_core": ("sidecar.settings*", "sidecar.config"),
     "redis": ("sidecar.stores",),
     "rich": ("sidecar.cli",),
     "typer": ("sidecar.cli",),

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def check(path: str | None) -> int:
     """Prints the mistakes (exit code 2) or a summary (0). Without a path the file is found as by `sidecar run`."""
-    from sidecar.config import FILE, VARIABLE, find, load
+    from sidecar.config import find, load
+    from sidecar.config.load import FILE, VARIABLE
     from sidecar.errors import ConfigError
 
     try:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sidecar.config_places import Place, Problem, nearest
+from sidecar.config.places import Place, Problem, nearest
 from sidecar.settings import Reference
 
 if TYPE_CHECKING:

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from sidecar import config_view
-from sidecar.availability import unavailable
-from sidecar.config_checks import Names, relations, unnameable
-from sidecar.config_files import read_files
-from sidecar.config_merged import merged
-from sidecar.config_places import Place, Problem, dotted, line_of, remove, within
-from sidecar.config_words import UNKNOWN_KEY, problem
+from sidecar.config.availability import unavailable
+from sidecar.config.checks import Names, relations, unnameable
+from sidecar.config.files import read_files
+from sidecar.config.interpolate import interpolate
+from sidecar.config.merged import merged
+from sidecar.config.places import Place, Problem, dotted, line_of, remove, within
+from sidecar.config.toml_lines import key_lines
+from sidecar.config.view import view
+from sidecar.config.words import UNKNOWN_KEY, problem
 from sidecar.errors import ConfigError, Mistake
-from sidecar.interpolate import interpolate
 from sidecar.settings import Settings
-from sidecar.toml_lines import key_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -130,7 +130,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
 
 def redacted(loaded: Loaded) -> dict[str, Any]:
     """The effective configuration for people: what came from `${…}` or a file, or is secret by its name, is `***`."""
-    return config_view.view(loaded.settings, loaded.secrets)
+    return view(loaded.settings, loaded.secrets)
 
 
 def _parse(path: Path, text: str) -> tuple[dict[str, Any], dict[Place, int]]:

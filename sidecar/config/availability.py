@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sidecar.config_places import Problem, select
+from sidecar.config.places import Problem, select
 from sidecar.settings import RetrySettings
 
 if TYPE_CHECKING:

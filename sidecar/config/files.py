@@ -1,0 +1,105 @@
+"""Files that a policy file names: secrets, which are read, and certificates, which must be there.
+
+A relative path starts at the policy file's folder, wherever the process was
+started. Secrets are `{ file = "…" }` in the places of `_SECRETS` only: elsewhere a
+table with a key `file` may mean something else, such as a header of that name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sidecar.config.places import Place, Problem, remove, select
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SECRETS = (
+    "listen.http_token",
+    "admin.token",
+    "upstreams.*.api_key",
+    "upstreams.*.headers.*",
+    "upstreams.*.default_headers.*",
+    "upstreams.*.query.*",
+    "static.*.headers.*",
+)
+_NAMED = (
+    *(f"listen.{tls}.{key}" for tls in ("http_tls", "grpc_tls", "admin_tls") for key in ("cert", "key", "client_ca")),
+    *(f"upstreams.*.tls.{key}" for key in ("ca", "cert", "key")),
+)
+_LARGEST = 64 * 1024
+"""Longer than any token: a wrong path, such as a log or a device, is told from a secret."""
+
+
+@dataclass(slots=True)
+class Files:
+    """What the files gave: `hidden` are places with a secret, `paths` all files named."""
+
+    hidden: set[Place] = field(default_factory=set)
+    paths: list[Path] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_files(document: Any, folder: Path) -> Files:
+    """Puts secrets and whole paths into the document; what cannot be read is taken out of it."""
+    files = Files()
+    for pattern in _SECRETS:
+        for place, value in select(document, pattern):
+            if isinstance(value, dict):
+                _secret(document, place, folder, files)
+    for pattern in _NAMED:
+        for place, value in select(document, pattern):
+            if isinstance(value, str) and value:
+                _certificate(document, place, folder / value, files)
+    return files
+
+
+def _secret(document: Any, place: Place, folder: Path, files: Files) -> None:
+    table, key = _holder(document, place)
+    named = table[key].get("file")
+    if not isinstance(named, str) or set(table[key]) != {"file"}:
+        files.problems.append(
+            Problem(place, "is neither text nor a secret", allowed='"…", { file = "/run/secrets/x" }')
+        )
+        remove(document, place)
+        return
+    path = folder / named
+    files.hidden.add(place)
+    files.paths.append(path)
+    try:
+        table[key] = _read(path)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        files.problems.append(Problem(place, f"cannot read {path}: {reason}"))
+        remove(document, place)
+
+
+def _read(path: Path) -> str:
+    """Without its last line break. An empty one would switch a check off. Raises `OSError`, `UnicodeError`."""
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise OSError(errno.EFBIG, f"it is longer than {_LARGEST} bytes")
+    if not (text := content.decode().rstrip("\r\n")):
+        raise OSError(errno.ENODATA, "it is empty")
+    return text
+
+
+def _certificate(document: Any, place: Place, path: Path, files: Files) -> None:
+    table, key = _holder(document, place)
+    table[key] = str(path)
+    files.paths.append(path)
+    if not path.is_file():
+        files.problems.append(Problem(place, f"there is no file {path}"))
+    elif not os.access(path, os.R_OK):
+        files.problems.append(Problem(place, f"cannot read {path}: permission denied"))
+
+
+def _holder(document: Any, place: Place) -> tuple[Any, Any]:
+    table = document
+    for part in place[:-1]:
+        table = table[part]
+    return table, place[-1]

@@ -1,0 +1,105 @@
+"""Secrets and certificates: files that a policy file names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sidecar import config
+from sidecar.config.files import read_files
+from sidecar.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def header(value: Any) -> dict[str, Any]:
+    return {"upstreams": {"a": {"headers": {"X-Key": value}}}}
+
+
+def test_a_secret_is_read_without_its_line_break(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b" hunter2 \r\n")
+    document = header({"file": "key"})
+    files = read_files(document, tmp_path)
+    assert document == header(" hunter2 ")
+    assert files.hidden == {("upstreams", "a", "headers", "X-Key")}
+    assert (files.paths, files.problems) == ([tmp_path / "key"], [])
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("listen", "http_token"),
+        ("admin", "token"),
+        ("upstreams", "a", "api_key"),
+        ("upstreams", "a", "default_headers", "X"),
+        ("upstreams", "a", "query", "v"),
+        ("static", "s", "headers", "X"),
+    ],
+)
+def test_where_a_secret_may_stand(tmp_path: Path, place: tuple[str, ...]) -> None:
+    (tmp_path / "key").write_text("k")
+    value: Any = {"file": str(tmp_path / "key")}
+    for part in reversed(place):
+        value = {part: value}
+    assert read_files(value, tmp_path).hidden == {place}
+
+
+def test_a_header_named_file_is_no_secret(tmp_path: Path) -> None:
+    document = {"upstreams": {"a": {"headers": {"file": "x"}}}}
+    assert read_files(document, tmp_path).paths == []
+    assert document == {"upstreams": {"a": {"headers": {"file": "x"}}}}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "No such file or directory"),
+        (b"", "it is empty"),
+        (b"\n", "it is empty"),
+        (b"\xff\xfe", "it is not UTF-8 text"),
+        (b"x" * 70_000, "it is longer than 65536 bytes"),
+    ],
+)
+def test_a_secret_that_cannot_be_read(tmp_path: Path, content: bytes | None, problem: str) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    document = header({"file": "key"})
+    files = read_files(document, tmp_path)
+    assert [one.problem for one in files.problems] == [f"cannot read {tmp_path / 'key'}: {problem}"]
+    assert document == {"upstreams": {"a": {"headers": {}}}}
+
+
+@pytest.mark.parametrize("value", [{}, {"file": 3}, {"file": "a", "b": 1}, {"fil": "a"}])
+def test_a_table_that_is_no_secret(tmp_path: Path, value: Any) -> None:
+    (problem,) = read_files(header(value), tmp_path).problems
+    assert problem.problem == "is neither text nor a secret"
+
+
+def test_certificates_must_be_there_and_get_a_whole_path(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    document = {"upstreams": {"a": {"tls": {"ca": "ca.pem", "cert": "none.pem", "key": ""}}}}
+    files = read_files(document, tmp_path)
+    assert document["upstreams"]["a"]["tls"]["ca"] == str(tmp_path / "ca.pem")
+    assert [one.problem for one in files.problems] == [f"there is no file {tmp_path / 'none.pem'}"]
+    assert files.paths == [tmp_path / "ca.pem", tmp_path / "none.pem"]
+
+
+def test_a_policy_file_knows_its_files(tmp_path: Path) -> None:
+    path = tmp_path / "sidecar.toml"
+    path.write_text('[admin]\ntoken = { file = "${NAME}" }\n')
+    (tmp_path / "token").write_text("hunter2\n")
+    loaded = config.load(path, {"NAME": "token"})
+    assert loaded.settings.admin.token == "hunter2"
+    assert loaded.files == (tmp_path / "token",)
+    assert ("admin", "token") in loaded.secrets
+    assert "hunter2" not in repr(loaded.settings)
+
+
+def test_a_secret_that_is_no_header_value(tmp_path: Path) -> None:
+    path = tmp_path / "sidecar.toml"
+    path.write_text('[upstreams.a]\nurl = "http://a"\nheaders = { X = { file = "key" } }\n')
+    (tmp_path / "key").write_text("a\nInjected: b")
+    with pytest.raises(ConfigError, match="a header value cannot hold control characters"):
+        config.load(path, {})

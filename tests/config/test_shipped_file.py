@@ -1,0 +1,63 @@
+"""The policy file that comes with the sidecar."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from sidecar.config import load
+from sidecar.config.resolve import resolve
+from sidecar.settings import Settings
+from sidecar.settings.json_schema import json_schema
+
+SHIPPED = Path(__file__).parents[2] / "sidecar.toml"
+
+
+def test_it_loads_with_no_variable_set() -> None:
+    settings = load(SHIPPED, {}).settings
+    assert (settings.listen.http, settings.listen.grpc) == ("127.0.0.1:7070", "")
+    assert set(settings.upstreams) == {"c-gateway"}
+    assert {name: route.chain for name, route in settings.routes.items()} == {
+        "decide": ("c-gateway",),
+        "gateway": ("c-gateway",),
+        "gateway-health": ("c-gateway",),
+    }
+
+
+def test_its_variables_hold() -> None:
+    environ = {"SIDECAR_LISTEN_HTTP": "0.0.0.0:1", "BEAMLINE_API_KEY": "k", "BEAMLINE_TENANT": "t"}
+    settings = load(SHIPPED, environ).settings
+    upstream = settings.upstreams["c-gateway"]
+    assert settings.listen.http == "0.0.0.0:1"
+    assert dict(upstream.headers) == {"X-API-Key": "k"}
+    assert dict(upstream.default_headers) == {"X-Tenant-ID": "t"}
+
+
+def test_what_it_sets_are_the_built_in_values() -> None:
+    """So that a reader sees what holds, and deleting a line changes nothing."""
+    settings = load(SHIPPED, {}).settings
+    assert settings.listen == Settings().listen
+    assert settings.limits == Settings().limits
+    assert settings.telemetry == Settings().telemetry
+    shipped = resolve(settings).upstreams["c-gateway"]
+    assert shipped.timeout == type(shipped.timeout)()
+    retry = resolve(settings).routes[0].targets[0].retry
+    assert retry == type(retry)()
+    default = settings.policies["default"].circuit_breaker
+    assert default is not None
+    assert default == type(default)()
+
+
+def test_it_fits_the_schema_that_editors_use() -> None:
+    jsonschema.validate(tomllib.loads(SHIPPED.read_text()), json_schema())
+
+
+@pytest.mark.parametrize(
+    "text", re.findall(r"^# (?!later)([a-z_]+ *= [^…|;\n]*?)(?:   .*)?$", SHIPPED.read_text(), re.MULTILINE)
+)
+def test_a_commented_value_is_toml(text: str) -> None:
+    tomllib.loads(text)
