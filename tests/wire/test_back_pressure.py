@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sidecar.http1.server import ServerConnection
 from tests.kit.peer import listening
 from tests.kit.running import Running, one, request, running
 from tests.kit.scripted import reply
@@ -34,7 +35,8 @@ async def full(size: Callable[[], int]) -> int:
 
 def unsent_to_the_caller(sidecar: Running) -> int:
     (connection,) = sidecar.connections._open
-    return connection.transport.get_write_buffer_size()  # type: ignore[attr-defined]  # it is a `ServerConnection`
+    assert isinstance(connection, ServerConnection)
+    return connection.transport.get_write_buffer_size()
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: %d" % BIG, b"Connection: close"])

@@ -74,16 +74,14 @@ async def test_in_the_middle_of_a_stream() -> None:
 
 
 async def test_while_it_waits_for_the_next_try() -> None:
-    slow = '[policies.default.retry]\nbackoff = "1h"\nmax_backoff = "1h"\n'
-    unhurried = 'deadline = "0s"'
-    async with scripted(reply("503 No")) as upstream:
-        async with running(one(upstream.url, more=slow, route=unhurried)) as sidecar:
-            caller = await sidecar.caller()
-            caller.send(request("/", ID))
-            await until(lambda: len(upstream.requests) == 1)
-            await caller.close()
-            await left(sidecar)
-            assert len(upstream.requests) == 1
+    keys = 'deadline = "0s"\nretry = { backoff = "1h", max_backoff = "1h" }'
+    async with scripted(reply("503 No")) as upstream, running(one(upstream.url, route=keys)) as sidecar:
+        caller = await sidecar.caller()
+        caller.send(request("/", ID))
+        await until(lambda: len(upstream.requests) == 1)
+        await caller.close()
+        await left(sidecar)
+        assert len(upstream.requests) == 1
 
 
 async def test_in_a_queue_whose_place_goes_to_the_next() -> None:

@@ -148,7 +148,8 @@ async def test_trailers_pass_both_ways() -> None:
     async with listening() as upstream, running(one(upstream.url)) as sidecar:
         caller = await sidecar.caller()
         caller.send(
-            b"POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+            b"POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: X-Sum\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
         )
         peer = await upstream.accept()
         head = await peer.request()

@@ -1,0 +1,46 @@
+"""Active checks: an upstream that fails them is left alone until it passes one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.kit.refused import refusal
+from tests.kit.running import one, running, until
+from tests.kit.scripted import OK, SILENCE, reply, scripted
+
+CHECKED = 'health = { path = "/healthz", interval = "20ms", timeout = "50ms" }'
+
+
+@pytest.mark.both_loops
+@pytest.mark.parametrize("sick", [reply("500 No"), reply("404 No"), SILENCE, b"nonsense\r\n\r\n"])
+async def test_a_failing_check_rests_the_target_and_a_passing_one_ends_that(sick: bytes) -> None:
+    async with scripted(sick) as upstream, running(one(upstream.url, upstream=CHECKED, path="/api/*")) as sidecar:
+        (route,) = sidecar.runtime.routes
+        (target,) = route.targets
+        await until(lambda: not target.would_admit(sidecar.daemon._clock()))
+        assert refusal(await sidecar.ask("/api/x")) == (502, "upstream_connect_failed")
+        checks = json.loads((await sidecar.ask("/health")).body)["checks"]
+        assert "unhealthy" in checks["target a"]
+        assert upstream.requests[0].startswith(b"GET /healthz HTTP/1.1\r\nHost: ")
+        upstream.script[:] = [OK]
+        await until(lambda: target.would_admit(sidecar.daemon._clock()))
+        assert (await sidecar.ask("/api/x")).status == 200
+
+
+async def test_checks_are_no_calls() -> None:
+    async with scripted() as upstream, running(one(upstream.url, upstream=CHECKED)) as sidecar:
+        await until(lambda: len(upstream.requests) >= 3)
+        assert not [line for line in sidecar.log.lines if "outcome" in line]
+        assert sidecar.runtime.breakers()["a"].snapshot()["total_calls"] == 0
+
+
+async def test_the_checking_ends_with_the_upstream() -> None:
+    async with scripted() as old, scripted() as new, running(one(old.url, upstream=CHECKED)) as sidecar:
+        await until(lambda: len(old.requests) >= 1)
+        sidecar.file.write_text(sidecar.file.read_text().replace(old.url, new.url))
+        await sidecar.daemon.reload()
+        seen = len(old.requests)
+        await until(lambda: len(new.requests) >= 3)
+        assert len(old.requests) <= seen + 1
