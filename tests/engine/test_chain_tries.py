@@ -140,6 +140,11 @@ async def test_a_stale_connection_is_replaced_at_once_and_not_counted(stage: Sta
     assert answer.call.should_retry is None
 
 
+async def test_it_is_replaced_though_the_caller_forbids_retries(stage: Stage) -> None:
+    stage.route(stage.target("a", "stale", "ok"))
+    assert (await stage.call(retry=False, fallback=False)).status == 200
+
+
 async def test_a_fresh_connection_that_is_stale_too_is_a_reset(stage: Stage) -> None:
     stage.route(stage.target("a", "stale"))
     assert (await stage.call()).label == "upstream_reset"

@@ -199,9 +199,6 @@ class Stage:
         self.engine.table = RouteTable([route])
         return route
 
-    def limited(self, **told: Any) -> Limit:
-        return limit(**told)
-
     async def call(self, method: bytes = b"GET", path: bytes = b"/", **told: Any) -> Answer:
         """One call from its start to the end of its answer."""
         return await self.send(a_call(method, path, started=self.clock(), **told))
