@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kit.caller import read_all, serving
-from tests.kit.certificate import tls_contexts
+from tests.kit.certificates import make_certificates
 
 if TYPE_CHECKING:
     import ssl
@@ -22,7 +22,8 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    return tls_contexts(tmp_path_factory.mktemp("tls"))
+    certificates = make_certificates(tmp_path_factory.mktemp("tls"))
+    return certificates.server(), certificates.caller()
 
 
 async def test_requests_are_served_and_secure(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:

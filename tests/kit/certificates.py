@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.kit.outside import needs
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -25,6 +27,10 @@ class Certificates:
         """Certificate and key of `server`, `client` or `stranger` (who signed itself)."""
         return str(self.folder / f"{name}.pem"), str(self.folder / f"{name}.key")
 
+    def caller(self) -> ssl.SSLContext:
+        """What a caller uses that trusts the authority."""
+        return ssl.create_default_context(cafile=self.ca)
+
     def server(self, name: str = "server", *, ask_client: bool = False) -> ssl.SSLContext:
         """What a server of these tests uses."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -34,9 +40,17 @@ class Certificates:
             context.load_verify_locations(self.ca)
         return context
 
+    def client(self, name: str = "client") -> ssl.SSLContext:
+        """What a caller of these tests uses; without a name it has no certificate."""
+        context = ssl.create_default_context(cafile=self.ca)
+        if name:
+            context.load_cert_chain(*self.pair(name))
+        return context
+
 
 def make_certificates(folder: Path) -> Certificates:
     """Make them all (some 50 ms)."""
+    needs("openssl")
     names = "subjectAltName=DNS:localhost,DNS:service.test,IP:127.0.0.1,IP:::1"
     _make(folder, "ca", "basicConstraints=critical,CA:TRUE", signed_by="")
     _make(folder, "server", names, signed_by="ca")
