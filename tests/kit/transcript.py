@@ -1,0 +1,113 @@
+"""A document's commands, typed into a shell in order, and what it says they print.
+
+A page is a session: each fenced `sh` block is typed as it stands, and every line of
+a `text` or `json` block behind it must have been printed. `…` in such a line stands
+for what differs from run to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.kit.commands import PYTHON, ROOT, answers, free_port
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
+
+_FENCE = re.compile(r"^```(sh|text|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BACKGROUND = re.compile(r"^\.venv/bin/(?:sidecar run|python -m sidecar\.standins).*&$", re.MULTILINE)
+_PORTS = ("7070", "7072", "9001", "9002")
+_FILE = re.compile(r"(cat > \S+\.toml <<'END'\n)")
+_DONE = "this block is done"
+
+
+class Block(NamedTuple):
+    """A command, and the lines that must be in what it prints."""
+
+    command: str
+    shown: list[str]
+
+
+def blocks(document: Path) -> list[Block]:
+    """The session of a page. Output stands behind the command that prints it."""
+    found: list[Block] = []
+    for kind, text in _FENCE.findall(document.read_text()):
+        if kind == "sh":
+            found.append(Block(text, []))
+        else:
+            found[-1].shown.extend(text.splitlines())
+    return found
+
+
+class Terminal:
+    """A shell in a folder of its own, on ports of its own."""
+
+    def __init__(self, shell: Process) -> None:
+        self._shell = shell
+        self._ports = {port: str(free_port()) for port in _PORTS}
+
+    async def type(self, block: Block) -> str:
+        """Run the block; what was printed. It must succeed and print what the page shows."""
+        printed = await self._run(self._here(block.command))
+        for line in filter(str.strip, block.shown):
+            pattern = ".*".join(re.escape(part) for part in self._here(line).strip().split("…"))
+            assert re.search(pattern, printed), f"{block.command}\nshould print\n{line}\nbut prints\n{printed}"
+        for command in _BACKGROUND.findall(block.command):
+            await self._started(command)
+        return printed
+
+    async def _run(self, command: str) -> str:
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(f"{command}echo {_DONE} $?\n".encode())
+        printed: list[str] = []
+        async with asyncio.timeout(30):
+            while _DONE not in (line := (await self._shell.stdout.readline()).decode()):
+                assert line, "the shell has ended"
+                printed.append(line)
+        head, _, code = line.partition(_DONE)  # a reply may end without a line break
+        text = "".join(printed) + head
+        assert code.strip() == "0", f"{command}\nended with {code}\n{text}"
+        return text
+
+    async def _started(self, command: str) -> None:
+        port = re.search(r"--port (\d+)", command)
+        path = f"{self._ports[port[1]]}/_fault" if port else f"{self._ports['7072']}/readyz"
+        await answers(f"http://127.0.0.1:{path}")
+
+    def _here(self, text: str) -> str:
+        """With our ports; a policy file that leaves the listeners to their defaults gets ours."""
+        http, admin = self._ports["7070"], self._ports["7072"]
+        if "[listen]" not in text:
+            listen = f'[listen]\nhttp = "127.0.0.1:{http}"\nadmin = "127.0.0.1:{admin}"\n\n'
+            text = _FILE.sub(lambda match: match[1] + listen, text)
+        for written, real in self._ports.items():
+            text = re.sub(rf"\b{written}\b", real, text)
+        return text
+
+
+@asynccontextmanager
+async def terminal(folder: Path) -> AsyncIterator[Terminal]:
+    """A shell as a reader has it in the project's folder. What it started ends with it."""
+    (folder / ".venv").symlink_to(Path(PYTHON).parent.parent)
+    shell = await asyncio.create_subprocess_exec(
+        "bash",
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield Terminal(shell)
+    finally:
+        os.killpg(shell.pid, signal.SIGKILL)
+        await shell.communicate()
