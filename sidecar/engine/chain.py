@@ -189,11 +189,11 @@ class ChainRun:
         return soonest if self._rested + soonest <= longest and now + soonest < self._call.deadline else None
 
     def other_left(self) -> bool:
-        """A later target of the chain neither rests nor is open."""
+        """A later target of the chain neither rests nor is open. A static link is no target to go to, but an end."""
         if self._index + 1 >= len(self._chain):
             return False
         now = self._clock()
-        return any(target.static or target.would_admit(now) for target in self._chain[self._index + 1 :])
+        return any(target.would_admit(now) for target in self._chain[self._index + 1 :] if not target.static)
 
     def _try_left(self) -> bool:
         """Tries on this target, keeping one attempt of the call for each target still to come."""

@@ -88,7 +88,7 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
         `length` is what of the body is still to follow by `write_body`: 0 for nothing,
         None for chunks. `head_only`: the reply has no body whatever it says (HEAD, CONNECT).
         `upgrade`: 101 was asked for. `idle`: longest silence (seconds) inside the reply's
-        body, 0 for any. `interim` hears 1xx replies other than 100 and 101.
+        body, or while the request's is not taken, 0 for any. `interim` hears 1xx replies other than 100 and 101.
 
         Raises `ConnectionDied` if the connection is known to be dead: nothing was written.
         """
@@ -135,12 +135,20 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
             self.close()
 
     async def drain(self) -> None:
-        """Wait until what was written may be followed by more. One waiter at a time."""
+        """Wait until what was written may be followed by more. One waiter at a time.
+
+        An upstream that takes nothing for the idle time is `ReplyStalled`, here and for whoever awaits the reply.
+        """
         while self._write_paused:
             if self._lost:
                 raise self._death()
             self._drained = self._loop.create_future()
-            await self._drained
+            timer = self._loop.call_later(self._idle, self._stall, "of the request was taken") if self._idle else None
+            try:
+                await self._drained
+            finally:
+                if timer is not None:
+                    timer.cancel()
 
     async def continued_within(self, seconds: float) -> bool:
         """Wait for 100 before the body of a request with `Expect: 100-continue`.
@@ -376,10 +384,14 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
         if left > 0:
             self._timer = self._loop.call_later(left, self._check_silence)
             return
-        self.error = ReplyStalled(f"no byte of the reply for {self._idle:g} s")
+        self._stall("of the reply came")
+
+    def _stall(self, what: str) -> None:
+        self.error = ReplyStalled(f"no byte {what} for {self._idle:g} s")
         self._expecting = False
         self.close()
-        _set(self._waiter)
+        if self._waiter is not None:
+            _set(self._waiter)
 
 
 def _set(waiter: asyncio.Future[None]) -> None:

@@ -55,6 +55,11 @@ async def test_an_attempt_ends_where_the_next_target_may_do_better(stage: Stage)
     ]
 
 
+async def test_a_static_link_is_no_target_left_so_the_one_there_is_gets_another_try(stage: Stage) -> None:
+    stage.route(stage.target("a", "hang", "ok", attempt=20), stage.static(), deadline=60)
+    assert (await stage.call()).body == b"a says 200"
+
+
 async def test_the_last_attempt_has_the_rest_of_the_deadline(stage: Stage) -> None:
     stage.route(stage.target("a", "hang", "hang", "ok after=29s", attempt=10, backoff=5), deadline=60)
     assert (await stage.call()).status == 200

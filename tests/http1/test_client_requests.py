@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidecar.http1.failures import ConnectionDied
+from sidecar.http1.failures import ConnectionDied, ReplyStalled
 from tests.kit.peer import Peer, listening
 
 if TYPE_CHECKING:
@@ -242,3 +242,21 @@ async def _pump(connection: ClientConnection, mebibytes: int) -> None:
         connection.write_body(piece)
         await connection.drain()
     connection.end_body()
+
+
+async def test_an_upstream_that_stops_reading_is_given_up() -> None:
+    async with listening() as upstream:
+        connection = await upstream.connect()
+        await upstream.accept()
+        connection.send(b"PUT / HTTP/1.1\r\n\r\n", length=1 << 30, idle=0.05)
+        reply = asyncio.ensure_future(connection.head())
+
+        async def send_on() -> None:
+            while True:
+                connection.write_body(bytes(1 << 20))
+                await connection.drain()
+
+        with pytest.raises(ReplyStalled, match="of the request was taken"):
+            await send_on()
+        with pytest.raises(ReplyStalled):
+            await reply
