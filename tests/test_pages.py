@@ -12,7 +12,7 @@ from tests.kit.transcript import blocks, terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
-SESSIONS = ("README.md",)
+SESSIONS = ("README.md", "docs/policy-file.md", "docs/behaviour.md", "docs/headers-and-errors.md", "docs/operations.md")
 
 
 @pytest.mark.parametrize("page", SESSIONS)

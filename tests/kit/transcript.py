@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _FENCE = re.compile(r"^```(sh|text|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BACKGROUND = re.compile(r"^\.venv/bin/(?:sidecar run|python -m sidecar\.standins).*&$", re.MULTILINE)
 _PORTS = ("7070", "7072", "9001", "9002")
-_FILE = re.compile(r"(cat > \S+\.toml <<'END'\n)")
+_FILE = re.compile(r"(cat > first\.toml <<'END'\n)")
 _DONE = "this block is done"
 
 
@@ -83,7 +83,7 @@ class Terminal:
         await answers(f"http://127.0.0.1:{path}")
 
     def _here(self, text: str) -> str:
-        """With our ports; a policy file that leaves the listeners to their defaults gets ours."""
+        """With our ports; a `first.toml` that leaves the listeners to their defaults gets ours."""
         http, admin = self._ports["7070"], self._ports["7072"]
         if "[listen]" not in text:
             listen = f'[listen]\nhttp = "127.0.0.1:{http}"\nadmin = "127.0.0.1:{admin}"\n\n'
