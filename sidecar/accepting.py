@@ -1,7 +1,6 @@
 """Accepts callers on one address, and stops for as long as there are too many.
 
-The listening socket is ours and stays open: while accepting is paused, callers
-wait in its backlog. The loop gets a duplicate, which pausing closes.
+The listening socket stays open: while accepting is paused, callers wait in its backlog.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import socket
 from pathlib import Path
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from sidecar.http1.connections import Connections
     from sidecar.settings.address import Address
 
+log = logging.getLogger("sidecar")
+
 BACKLOG = 1024
+
+TRY_AGAIN = 1.0
+"""Seconds after which accepting is tried again when the system had no descriptor for it."""
 
 
 def bind(address: Address) -> list[socket.socket]:
@@ -77,7 +82,12 @@ def _unlink_dead(path: str) -> None:
 
 
 class Acceptor:
-    """Accepting on one address: `most` connections at once, then pause until fewer are open."""
+    """Accepting on one address: `most` connections at once, those in their TLS handshake included; then callers wait.
+
+    Each socket has a task that accepts one caller at a time. asyncio's own servers
+    accept many before they look up, and lose those that they accepted just before
+    they are closed.
+    """
 
     def __init__(
         self,
@@ -93,54 +103,72 @@ class Acceptor:
         self._connections = connections
         self._most = most
         self._tls = tls
-        self._servers: list[asyncio.Server] = []
-        self._opening: asyncio.Task[None] | None = None
-        self._closed = False
+        self._name = _name(sockets[0])
+        self._room = asyncio.Event()
+        self._room.set()
+        self._accepting: list[asyncio.Task[None]] = []
+        self._coming: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> str:
         """Where it really listens; port 0 is resolved."""
-        name = self._sockets[0].getsockname()
-        if isinstance(name, str):
-            return f"unix:{name}"
-        host, port = name[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return self._name
 
-    async def start(self) -> None:
+    def start(self) -> None:
         self._connections.on_change = self._count_changed
-        await self._open()
+        loop = asyncio.get_running_loop()
+        self._accepting = [loop.create_task(self._accept(sock), name="accept") for sock in self._sockets]
 
     def close(self) -> None:
-        """Stop accepting for good; open connections go on. A unix socket's file goes."""
-        if self._closed:
-            return
-        self._closed = True
-        self._pause()
-        for sock in self._sockets:
-            name = sock.getsockname()
-            sock.close()
-            if isinstance(name, str) and name:
-                with contextlib.suppress(OSError):
-                    Path(name).unlink()
+        """Stop accepting for good, from the loop's next turn on; open connections go on. A unix socket's file goes."""
+        for task in self._accepting:
+            task.cancel()
 
     def _count_changed(self) -> None:
-        if self._connections.count >= self._most:
-            self._pause()
-        elif not self._servers and not self._closed and self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open(), name="accept again")
+        if self._connections.count + len(self._coming) < self._most:
+            self._room.set()
+        else:
+            self._room.clear()
 
-    def _pause(self) -> None:
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
-
-    async def _open(self) -> None:
+    async def _accept(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        servers = [
-            await loop.create_server(self._factory, sock=sock.dup(), ssl=self._tls, backlog=BACKLOG)
-            for sock in self._sockets
-        ]
-        self._servers = servers
-        self._opening = None
-        if self._closed or self._connections.count >= self._most:
-            self._pause()
+        try:
+            while True:
+                await self._room.wait()
+                try:
+                    caller, _ = await loop.sock_accept(sock)
+                except OSError as error:  # out of descriptors, mostly
+                    log.warning("cannot accept callers, and tries again: %s", error)
+                    await asyncio.sleep(TRY_AGAIN)
+                    continue
+                task = loop.create_task(self._welcome(caller), name="welcome")
+                self._coming.add(task)
+                self._count_changed()
+        finally:
+            _close(sock)
+
+    async def _welcome(self, caller: socket.socket) -> None:
+        """Make a connection of it; with TLS that takes the caller's part in the handshake."""
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._factory, caller, ssl=self._tls)
+        except OSError:
+            caller.close()  # it left, or its handshake failed
+        finally:
+            self._coming.discard(asyncio.current_task())
+            self._count_changed()
+
+
+def _close(sock: socket.socket) -> None:
+    name = sock.getsockname()
+    sock.close()
+    if isinstance(name, str) and name:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+
+
+def _name(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    if isinstance(name, str):
+        return f"unix:{name}"
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -179,7 +179,7 @@ class Daemon:
                 most=most,
                 tls=tls,
             )
-            await self._acceptor.start()
+            self._acceptor.start()
             view.addresses["http"] = self._acceptor.address
         apps = (
             ("admin", listen.admin, admin_app(view), listen.admin_tls),

@@ -198,12 +198,13 @@ async def running(
     environ: Mapping[str, str] | None = None,
     *,
     client_tls: ssl.SSLContext | None = None,
+    on_terminal: bool = True,
     bug: bool = False,
 ) -> AsyncIterator[Running]:
     """A sidecar for the length of a test, stopped by a drain. Its log must tell of no bug, unless a test makes one."""
     with _policy_file(policy) as file, _logging_kept():
         log = Log()
-        daemon = Daemon(load(file, environ or {}), environ or {}, log, on_terminal=True)
+        daemon = Daemon(load(file, environ or {}), environ or {}, log, on_terminal=on_terminal)
         await daemon.start()
         sidecar = Running(daemon, log, file, client_tls)
         try:
