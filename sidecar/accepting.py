@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,10 @@ class Acceptor:
     def start(self) -> None:
         self._connections.on_change = self._count_changed
         loop = asyncio.get_running_loop()
-        self._accepting = [loop.create_task(self._accept(sock), name="accept") for sock in self._sockets]
+        for sock in self._sockets:
+            task = loop.create_task(self._accept(sock), name="accept")
+            task.add_done_callback(partial(_close, sock))  # also when it ends before it began
+            self._accepting.append(task)
 
     def close(self) -> None:
         """Stop accepting for good, from the loop's next turn on; open connections go on. A unix socket's file goes."""
@@ -132,20 +136,17 @@ class Acceptor:
 
     async def _accept(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            while True:
-                await self._room.wait()
-                try:
-                    caller, _ = await loop.sock_accept(sock)
-                except OSError as error:  # out of descriptors, mostly
-                    log.warning("cannot accept callers, and tries again: %s", error)
-                    await asyncio.sleep(TRY_AGAIN)
-                    continue
-                task = loop.create_task(self._welcome(caller), name="welcome")
-                self._coming.add(task)
-                self._count_changed()
-        finally:
-            _close(sock)
+        while True:
+            await self._room.wait()
+            try:
+                caller, _ = await loop.sock_accept(sock)
+            except OSError as error:  # out of descriptors, mostly
+                log.warning("cannot accept callers, and tries again: %s", error)
+                await asyncio.sleep(TRY_AGAIN)
+                continue
+            task = loop.create_task(self._welcome(caller), name="welcome")
+            self._coming.add(task)
+            self._count_changed()
 
     async def _welcome(self, caller: socket.socket) -> None:
         """Make a connection of it; with TLS that takes the caller's part in the handshake."""
@@ -158,7 +159,7 @@ class Acceptor:
             self._count_changed()
 
 
-def _close(sock: socket.socket) -> None:
+def _close(sock: socket.socket, _ended: object) -> None:
     name = sock.getsockname()
     sock.close()
     if isinstance(name, str) and name:

@@ -40,7 +40,7 @@ from sidecar.runtime import Surroundings, Switch, build
 from sidecar.settings import parse_address
 from sidecar.telemetry.start import process_log_to, telemetry_to
 from sidecar.view import View, allowed_hosts, allowed_origins, exposure
-from sidecar.wiring import HttpService
+from sidecar.wiring import HttpService, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -145,6 +145,7 @@ class Daemon:
                 self._telemetry.reloaded("failure", before.engine.generation)
                 log.error("the policy file was not taken: %s", error)  # noqa: TRY400 - the mistakes say it all
                 raise
+            runtime.engine.draining = before.engine.draining
             view.switch.runtime = runtime
             self._loaded = view.loaded = loaded
             view.stale = ""
@@ -166,7 +167,7 @@ class Daemon:
             most = fitting(limits.max_connections, raise_limit())
             if most < limits.max_connections:
                 log.warning("max_connections is lowered to %d, to fit the file-descriptor limit", most)
-            tls = _tls(listen.http_tls)
+            tls = _tls("http", listen.http_tls)
             listener = self._http_listener(view, switch)
             try:
                 sockets = bind(address)
@@ -188,8 +189,9 @@ class Daemon:
         for name, text, app, app_tls in apps:
             if (address := parse_address(text)) is None:
                 continue
+            app_context = _tls(name, app_tls)
             try:
-                server = await serve(app, address, _tls(app_tls))
+                server = await serve(app, address, app_context)
             except OSError as error:
                 raise _cannot_bind(f"listen.{name}", text, error) from error
             self._servers.append(server)
@@ -354,15 +356,18 @@ def _crashed(call: Call, error: BaseException) -> None:
     log.error("internal error", exc_info=error, extra={"fields": {"request_id": call.id, "route": call.route}})
 
 
-def _tls(settings: TlsServerSettings | None) -> ssl.SSLContext | None:
-    """TLS for a listener. Raises `OSError` or `ssl.SSLError` for files that cannot be used."""
+def _tls(listener: str, settings: TlsServerSettings | None) -> ssl.SSLContext | None:
+    """TLS for a listener. Raises `OSError` that names the key, for files that cannot be used."""
     if settings is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(settings.cert, settings.key)
-    if settings.client_ca:
-        context.load_verify_locations(settings.client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        context.load_cert_chain(settings.cert, settings.key)
+        if settings.client_ca:
+            context.load_verify_locations(settings.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:  # an ssl.SSLError is one
+        raise unusable(f"listen.{listener}_tls", (settings.cert, settings.key, settings.client_ca), error) from error
     context.set_alpn_protocols(["http/1.1"])
     return context
 

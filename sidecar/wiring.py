@@ -14,7 +14,7 @@ from sidecar.upstreams.request_head import Additions, HeadWriter
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from sidecar.call import Header
     from sidecar.config.resolve import ResolvedUpstream
@@ -49,7 +49,7 @@ def identity(upstream: ResolvedUpstream) -> Hashable:
 def http_service(
     upstream: ResolvedUpstream, environ: Mapping[str, str], via: bytes, wall: Callable[[], float]
 ) -> HttpService:
-    """The client of an http upstream. Raises `OSError` or `ssl.SSLError` for certificates that cannot be used."""
+    """The client of an http upstream. Raises `OSError` for certificates that cannot be used."""
     settings = upstream.settings
     context = _context(upstream)
     headers, defaults = _pairs(settings.headers), _pairs(settings.default_headers)
@@ -101,4 +101,13 @@ def _context(upstream: ResolvedUpstream) -> ssl.SSLContext | None:
     if not any(url.startswith("https:") for url in upstream.urls):
         return None
     tls = upstream.settings.tls
-    return tls_context(ca=tls.ca, cert=tls.cert, key=tls.key, verify=tls.verify)
+    try:
+        return tls_context(ca=tls.ca, cert=tls.cert, key=tls.key, verify=tls.verify)
+    except OSError as error:  # an ssl.SSLError is one
+        raise unusable(f"upstreams.{upstream.name}.tls", (tls.ca, tls.cert, tls.key), error) from error
+
+
+def unusable(key: str, files: Iterable[str], error: OSError) -> OSError:
+    """The same error, naming the key and its files: OpenSSL itself says neither."""
+    named = ", ".join(dict.fromkeys(filter(None, files)))
+    return OSError(error.errno, f"{key}: {named} cannot be used: {error.strerror or error}")
