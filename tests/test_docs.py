@@ -1,7 +1,8 @@
 """Documents that stay true: their links lead somewhere, their commands exist, their examples load.
 
-What a document tells people to type is run where it belongs: the README's two
-commands by CI, each example's by `test_examples.py`.
+What a document tells people to type is run where it belongs: the README's two make
+commands by CI, its session and those of the pages for users by `test_pages.py`, each
+example's by `test_examples.py`.
 """
 
 from __future__ import annotations
