@@ -33,7 +33,7 @@ from sidecar.errors import ConfigError, NoRoute
 from sidecar.http1.connections import Connections
 from sidecar.http1.server import ServerConnection, ServerLimits
 from sidecar.ids import Ids
-from sidecar.listeners.http import HttpListener, render_refusal
+from sidecar.listeners.http import HttpListener
 from sidecar.listeners.read_call import Access, CallReader
 from sidecar.listeners.reply_head import ReplyHeads
 from sidecar.runtime import Surroundings, Switch, build
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
     from sidecar.call import Call
     from sidecar.config import Loaded
-    from sidecar.errors import Refused
-    from sidecar.http1.request import Request
     from sidecar.runtime import Runtime
     from sidecar.settings import LimitsSettings, TlsServerSettings
     from sidecar.telemetry.log_writer import LogWriter
@@ -151,12 +149,13 @@ class Daemon:
             view.stale = ""
             if self._reader is not None:
                 self._reader.access = _access(runtime)
-            difference = await _retire(before, runtime)
+            live = {"generation": runtime.engine.generation, "hash": loaded.hash}
+            changed = {**live, **await _retire(before, runtime)}
             self._telemetry.reloaded("success", runtime.engine.generation)
-            log.info("the policy file was taken", extra={"fields": difference})
+            log.info("the policy file was taken", extra={"fields": changed})
             async with view.live:
                 view.live.notify_all()
-            return {"generation": runtime.engine.generation, "hash": loaded.hash, **difference}
+            return changed
 
     # Start.
 
@@ -211,7 +210,7 @@ class Daemon:
                 return told(call.path, call.fields.get(b"accept", b""))
             return None
 
-        return HttpListener(reader, heads, switch.exchange, builtin, _crashed)
+        return HttpListener(reader, heads, switch.exchange, builtin, _crashed, self._telemetry.unreadable)
 
     def _connection_factory(
         self, listener: HttpListener, limits: LimitsSettings, *, secure: bool
@@ -224,15 +223,11 @@ class Daemon:
             keepalive=limits.keepalive,
         )
 
-        def refuse(refusal: Refused, request: Request | None) -> bytes:
-            self._telemetry.unreadable(refusal.http_status)
-            return render_refusal(refusal, request)
-
         def crashed(error: BaseException) -> None:
             log.error("a connection failed", exc_info=error)
 
         return lambda: ServerConnection(
-            listener.serve, server_limits, refuse, self._connections, secure, crashed=crashed
+            listener.serve, server_limits, listener.refuse, self._connections, secure, crashed=crashed
         )
 
     def _watch(self, switch: Switch) -> None:
@@ -301,7 +296,8 @@ class Daemon:
         self._servers.clear()
         if self.view is not None:
             await self.view.runtime.aclose()
-        log.info("ended")
+            if self.view.addresses:
+                log.info("ended")
         self._writer.close()
 
 

@@ -71,8 +71,7 @@ class View:
     def checks(self) -> Mapping[str, str]:
         checks = {"config": f"stale: {self.stale}" if self.stale else "ok"}
         for name, breaker in self.runtime.breakers().items():
-            state = breaker.state
-            checks[f"circuit_breaker {name}"] = "ok" if state == "closed" else state
+            checks[f"circuit_breaker {name}"] = "open" if breaker.state == "open" else "ok"
         for target, left in self._resting():
             checks[f"target {target.name}"] = f"rests for {left:.0f} s: {target.rest.cause}"
         exposed = exposure(self.runtime)

@@ -145,6 +145,7 @@ class Attempts:
             target.observer.attempted(self._call, outcome, seconds, self._evidence_after)
             if target.service.addresses is not None:
                 target.service.addresses.ended(self.address)
+                self.address = 0  # the next target may have no other
         if self.slot is not None:
             self.slot.leave()
             self.slot = None
@@ -162,7 +163,8 @@ class Attempts:
         assert self._target is not None
         what = What.CALLER_LEFT
         if ours:
-            late = self._clock() >= self._call.caller_deadline
+            # Not the clock: uvloop counts whole milliseconds, and may fire half of one too early.
+            late = self._timer.when >= self._call.caller_deadline
             what = What.CALLER_DEADLINE if late else What.TIMED_OUT
         return Facts(what, seconds=seconds, answered=self._target.service.answered_at >= self._began)
 

@@ -240,6 +240,9 @@ class ChainRun:
             wait = backoff(retry, attempts.tried, self._rng)
         if self._clock() + wait >= call.deadline:
             return False
+        breaker = target.service.breaker
+        if breaker is not None and breaker.retry_after() > wait:
+            return False  # this very failure has opened it: waiting would be for nothing
         if not target.budget.withdraw():
             target.observer.budget_exhausted(call)
             return False

@@ -20,6 +20,9 @@ from sidecar.call import NO_DEADLINE
 SLOT = 0.25
 """Seconds of one slot of the wheel."""
 
+FARTHEST = 3600.0
+"""Seconds: a timer that is due later waits here first. Callers name deadlines, and each slot takes memory."""
+
 
 class Wheel:
     """The timers that are not due soon."""
@@ -47,7 +50,7 @@ class Wheel:
 class Timer:
     """Cancels the task that made it at a moment; `expired` tells whether a cancellation was its own."""
 
-    __slots__ = ("_fired", "_handle", "_slot", "_task", "_wheel", "_when")
+    __slots__ = ("_fired", "_handle", "_slot", "_task", "_wheel", "when")
 
     def __init__(self, wheel: Wheel) -> None:
         self._wheel = wheel
@@ -57,7 +60,8 @@ class Timer:
         self._slot: set[Timer] | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._fired = False
-        self._when = NO_DEADLINE
+        self.when = NO_DEADLINE
+        """The moment set last (loop time)."""
 
     def arm(self, when: float, now: float) -> None:
         """Fire at `when` (loop time) instead of any moment set before."""
@@ -65,9 +69,10 @@ class Timer:
             self.disarm()
         if when == NO_DEADLINE:
             return
-        self._when = when
-        if when - now > 2 * SLOT:
-            slot = self._slot = self._wheel.slot(when)
+        self.when = when
+        left = when - now
+        if left > 2 * SLOT:
+            slot = self._slot = self._wheel.slot(when if left < FARTHEST else now + FARTHEST)
             slot.add(self)
         else:
             self.due_soon()
@@ -84,7 +89,7 @@ class Timer:
     def due_soon(self) -> None:
         """Ask the loop to be called at the exact moment."""
         self._slot = None
-        self._handle = self._wheel.loop.call_at(self._when, self._fire)
+        self._handle = self._wheel.loop.call_at(self.when, self._fire)
 
     def _fire(self) -> None:
         self._handle = None

@@ -34,7 +34,8 @@ class HttpListener:
     """Serves the requests of all connections of one listener.
 
     `builtin` gets a call on one of `BUILTIN_PATHS` and gives status, content type and
-    body, or None when a route takes the call. `crashed` hears of our bugs.
+    body, or None when a route takes the call. `crashed` hears of our bugs, `unreadable` of
+    requests that could not be served as such.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class HttpListener:
         exchange: Callable[[Call], AbstractAsyncContextManager[Reply]],
         builtin: Callable[[Call], tuple[int, bytes, bytes] | None],
         crashed: Callable[[Call, BaseException], None],
+        unreadable: Callable[[Call, Refused], None],
     ) -> None:
         self._reader = reader
         self._heads = heads
         self._exchange = exchange
         self._builtin = builtin
         self._crashed = crashed
+        self._unreadable = unreadable
 
     async def serve(self, request: Request) -> None:
         """Answer one request."""
@@ -102,6 +105,15 @@ class HttpListener:
         call.bytes_out = len(body)
         request.respond(status, lines, body)
 
+    def refuse(self, refusal: Refused, request: Request | None) -> bytes:
+        """The whole answer to what could not be served as a request; the connection ends with it."""
+        call = self._reader.unread(request)
+        status = refusal.http_status
+        body = body_of(refusal, call)
+        head = self._heads.of_refusal(call, status, lines_of(refusal), tell_off=False)
+        self._unreadable(call, refusal)
+        return b"%b%bContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (status_line(status), head, len(body), body)
+
     def _answered_here(self, request: Request, call: Call) -> bool:
         open_to_all = call.path in OPEN_PATHS and isinstance(call.refusal, ForbiddenToken)
         if call.refusal is not None and not open_to_all:
@@ -112,18 +124,6 @@ class HttpListener:
         status, content_type, body = answer
         request.respond(status, b"Content-Type: %b\r\nCache-Control: no-store\r\n" % content_type, body)
         return True
-
-
-def render_refusal(refusal: Refused, _request: Request | None) -> bytes:
-    """The whole answer to what could not be served as a request; the connection ends with it."""
-    body = body_of(refusal, None)
-    lines = lines_of(refusal)
-    return b"%b%bContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (
-        status_line(refusal.http_status),
-        lines,
-        len(body),
-        body,
-    )
 
 
 def _inform(request: Request, status: int, headers: Headers) -> None:

@@ -111,6 +111,22 @@ class CallReader:
             call.refusal = self._refusal(call) or _wishes(call, now)
         return call
 
+    def unread(self, request: Request | None) -> Call:
+        """What stands for a request that could not be read, or only its head: ids for the answer and the log."""
+        request_id = self._ids.new()
+        return Call(
+            id=request_id,
+            correlation_id=request_id,
+            wire=Wire.HTTP,
+            method=b"" if request is None else request.method,
+            target=b"" if request is None else request.target,
+            path=b"" if request is None else request.target.partition(b"?")[0],
+            headers=[],
+            fields={} if request is None else request.fields,
+            body=Body.of(b""),
+            started=self._clock(),
+        )
+
     def _peer(self, request: Request) -> str:
         """The caller's address; behind a trusted proxy, the nearest address that is not trusted."""
         peer = request.peer
@@ -160,7 +176,7 @@ def _wishes(call: Call, now: float) -> Refused | None:
         try:
             deadline = now + _seconds(asked.decode("latin-1"))
         except SettingError as error:
-            return InvalidRequest(f"X-Sidecar-Timeout {error}")
+            return InvalidRequest(f"X-Sidecar-Timeout {error}; allowed: {error.allowed}")
     for name in (b"x-stainless-read-timeout", b"x-stainless-timeout"):
         if name in fields:
             deadline = min(deadline, _before(fields[name], now))

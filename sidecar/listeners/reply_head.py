@@ -103,7 +103,7 @@ class ReplyHeads:
     def _named(self, call: Call) -> bytes:
         if len(self._names) >= _MOST_PAIRS:  # many reloads
             self._names.clear()
-        named = b"\r\nX-Sidecar-Config: %d" % call.generation
+        named = b"\r\nX-Sidecar-Config: %d" % call.generation if call.generation else b""
         if call.route:
             named += b"\r\nX-Sidecar-Route: %b" % call.route.encode()
         if call.upstream:

@@ -147,13 +147,14 @@ class Breaker:
 
     @property
     def state(self) -> StateName:
-        """An open circuit whose time is over is `open` until someone asks for a permit."""
-        return _NAMES[self._circuit._state.name]
+        """An open circuit whose time is over reads `half_open`, also before someone asks for a permit."""
+        name = _NAMES[self._circuit._state.name]
+        return "half_open" if name == "open" and not self.retry_after() else name
 
     def force_open(self) -> None:
         """Refuse everything until `reset`."""
         self._circuit.forced = True
-        if self.state != "open":
+        if _NAMES[self._circuit._state.name] != "open":
             self._circuit.open()
 
     def reset(self) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sidecar.call import Call, Outcome, Summary
+    from sidecar.errors import Refused
     from sidecar.telemetry.access_log import AccessLog
     from sidecar.telemetry.events import Events
     from sidecar.telemetry.metrics import Metrics
@@ -69,12 +70,13 @@ class Telemetry:
         self.metrics.reloaded(result, generation)
         self.events.tell("reload", result=result, generation=generation, **what)
 
-    def unreadable(self, status: int) -> None:
-        """A request that could not be parsed, so that there is no call, was answered with this status."""
-        written = str(status)
-        self.metrics.requests.child(OTHER_METHOD, NO_ROUTE, written).value += 1
+    def unreadable(self, call: Call, refusal: Refused) -> None:
+        """A request that could not be served as one was refused; `call` has no more than its ids."""
+        status = refusal.http_status
+        self.metrics.requests.child(OTHER_METHOD, NO_ROUTE, str(status)).value += 1
         self.metrics.errors.child(OTHER_METHOD, NO_ROUTE, category(status)).value += 1
-        log.debug("unreadable request", extra={"fields": {"status_code": status}})
+        fields = {"request_id": call.id, "status_code": status, "outcome": refusal.label, "why": refusal.message}
+        log.info("unreadable request", extra={"fields": fields})
 
     def retire(self, routes: Collection[str], upstreams: Collection[str]) -> None:
         """These are in no live runtime any more: their series go."""

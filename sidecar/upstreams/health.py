@@ -65,8 +65,8 @@ class HealthCheck:
             well = any([await self._ask(address) for address in self._addresses])
             if well != self._well:
                 self._well = well
-                level = logging.INFO if well else logging.WARNING
-                log.log(level, "health check", extra={"fields": {"upstream": self._name, "well": well}})
+                level, fields = (logging.INFO if well else logging.WARNING), {"fields": {"upstream": self._name}}
+                log.log(level, "health check passed again" if well else "health check failed", extra=fields)
             self._judge(0.0 if well else MISSED_CHECKS * self._interval)
             await asyncio.sleep(self._interval)
 

@@ -263,3 +263,16 @@ async def test_health_tells_of_an_open_circuit() -> None:
         breakers = json.loads((await sidecar.ask("/circuit-breakers")).body)
     assert (answer.status, json.loads(answer.body)["status"]) == (503, "unhealthy")
     assert breakers["a"]["state"] == "open"
+
+
+async def test_a_request_that_cannot_be_read_is_answered_with_ids_that_the_log_has_too() -> None:
+    async with listening() as upstream, running(one(upstream.url)) as sidecar:
+        caller = await sidecar.caller()
+        caller.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        answer = await caller.answer()
+        assert answer.status == 400
+        request_id = answer.fields["x-sidecar-request-id"]
+        assert answer.fields["x-request-id"] == answer.fields["x-correlation-id"] == request_id
+        assert json.loads(answer.body)["error"]["correlation_id"] == request_id
+        line = await sidecar.log.saying("unreadable request")
+        assert (line["request_id"], line["outcome"]) == (request_id, "invalid_request")

@@ -146,13 +146,14 @@ def test_the_refusal_says_who_and_how_long() -> None:
     assert (refusal.value.label, refusal.value.http_status) == ("circuit_open", 503)
 
 
-def test_an_open_circuit_whose_time_is_over_stays_open_until_someone_asks() -> None:
+def test_an_open_circuit_whose_time_is_over_reads_half_open_before_someone_asks() -> None:
     clock = Clock()
     subject = breaker(clock)
     play(subject, "---")
     assert (subject.state, subject.would_admit(), subject.retry_after()) == ("open", False, 10)
     clock.advance(10)
-    assert (subject.state, subject.would_admit(), subject.retry_after()) == ("open", True, 0)
+    assert (subject.state, subject.would_admit(), subject.retry_after()) == ("half_open", True, 0)
+    assert subject.snapshot()["state"] == "half_open"
     subject.acquire()
     assert subject.state == "half_open"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidecar.call import Outcome, Verdict
+from sidecar.errors import InvalidRequest
 from sidecar.telemetry.log_writer import LogWriter
 from sidecar.telemetry.start import telemetry_to
 from tests.kit.finished_calls import finished_call, summary
@@ -72,7 +73,7 @@ def test_what_happens_on_the_way_is_counted(telemetry: Telemetry) -> None:
     route.refused_by_limit(call)
     route.replay_skipped(call, "too_long")
     telemetry.breaker_moved(Breaker("store"), "closed", "open")
-    telemetry.unreadable(400)
+    telemetry.unreadable(call, InvalidRequest())
     for line in (
         'sidecar_retries_total{route="things",upstream="store",reason="timeout"}',
         'sidecar_retry_budget_exhausted_total{upstream="store"}',
