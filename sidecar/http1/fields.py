@@ -38,6 +38,7 @@ _NAMES_NOTHING = frozenset(
     {b"keep-alive", b"close", b"upgrade", b"Keep-Alive", b"Close", b"Upgrade", b"keep-alive, Upgrade", b"te"}
 )
 
+
 def forwardable(headers: Headers, stays: frozenset[bytes] = REMADE) -> tuple[Headers, dict[bytes, bytes]]:
     """The fields that may go on, and the index of all fields.
 

@@ -142,3 +142,11 @@ async def test_a_limit_is_not_waited_for_beyond_the_deadline(stage: Stage) -> No
     stage.route(stage.target("a"), limit=limit(per_minute=6, burst=1, max_wait=60), deadline=5)
     await stage.call()
     assert ((await stage.call()).label, stage.now) == ("rate_limited", 0.0)
+
+
+async def test_a_loop_that_counts_whole_milliseconds_does_not_blame_the_target(stage: Stage) -> None:
+    """The timer fires when the clock has not quite come to the caller's deadline."""
+    stage.route(stage.target("a", "hang", breaker={"failure_threshold": 1}), stage.target("b"))
+    stage.engine.clock = lambda: stage.clock() - 0.0004
+    await stage.call(caller_deadline=stage.clock() + 0.5)
+    assert stage.lines == ["0 > a", "0.5 a: caller_left", "0.5 r = deadline_exceeded 504"]

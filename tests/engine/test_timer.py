@@ -68,6 +68,17 @@ async def test_no_deadline_is_no_timer(virtual_loop: VirtualTimeLoop) -> None:
     assert await waits(timer, now + 1e6) is None
 
 
+async def test_callers_cannot_fill_the_wheel_with_far_deadlines(virtual_loop: VirtualTimeLoop) -> None:
+    wheel, now = Wheel(), virtual_loop.time()
+    for day in range(1, 1000):
+        timer = Timer(wheel)
+        timer.arm(now + day * 86_400, now)
+        timer.disarm()
+    assert len(wheel._slots) == 1
+    timer.arm(now + 86_400, now)
+    assert await waits(timer, now + 90_000) == pytest.approx(now + 86_400)
+
+
 async def test_timers_of_one_slot_do_not_disturb_each_other(virtual_loop: VirtualTimeLoop) -> None:
     wheel, now = Wheel(), virtual_loop.time()
 
