@@ -45,6 +45,10 @@ class ReplayMemory:
         self.used -= size
 
 
+class Superseded(Exception):  # noqa: N818  nothing has gone wrong: the body belongs to a later reader now
+    """A later attempt reads the body from its start; this reader gets no more of it."""
+
+
 class Body:
     """A request body, whole or still coming.
 
@@ -66,6 +70,8 @@ class Body:
     complete = False
     """All of it has been read from the caller."""
     _pending: asyncio.Future[bytes] | None = None
+    _reading = 0
+    """How many have begun to read: the last one's number."""
     _error: BaseException | None = None
 
     def __init__(
@@ -100,7 +106,8 @@ class Body:
         """The pieces from the start, as often as asked while `replayable`.
 
         Raises what the caller's side raised (`BodyTooLarge`, `RequestTimeout`,
-        `InvalidRequest`, `CallerLeft`), to this reader and every later one.
+        `InvalidRequest`, `CallerLeft`), to this reader and every later one. One reads at a
+        time: an earlier reader gets `Superseded`, since it would drop what the later one needs.
         """
         if self.whole is not None:
             if self.whole:
@@ -108,8 +115,11 @@ class Body:
             return
         if self._trimmed:
             raise RuntimeError("the body was streamed on and cannot be read again")
+        self._reading = mine = self._reading + 1
         at = 0
         while True:
+            if mine != self._reading:
+                raise Superseded
             if at < len(self._kept):
                 piece = self._kept[at]
                 if self._overflowed:

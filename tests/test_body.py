@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.body import Body, ReplayMemory
+from sidecar.body import Body, ReplayMemory, Superseded
 from sidecar.errors import BodyTooLarge, CallerLeft, RequestTimeout
 from tests.kit.virtual_loop import run
 
@@ -121,6 +121,20 @@ async def test_a_body_survives_the_attempt_that_is_cancelled_while_it_waits() ->
     sender.sends(b"two")
     assert await again == b"one two"
     assert attempt.cancelled()
+
+
+async def test_an_earlier_reader_takes_nothing_from_a_later_one() -> None:
+    sender = Sender(b"one ")
+    subject = body(sender, limit=4)
+    earlier = asyncio.create_task(read(subject))
+    await turn()
+    later = asyncio.create_task(read(subject))
+    await turn()
+    sender.ready = [b"three", b""]
+    sender.sends(b"two ")
+    assert await later == b"one two three"
+    with pytest.raises(Superseded):
+        await earlier
 
 
 async def test_what_comes_while_nobody_reads_is_not_lost() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.call import NO_DEADLINE, Outcome, Reply, Same, Sign, Step
 from sidecar.engine.answer import BUSY_RETRY_AFTER, THROTTLING, Answers, let_go, resting
+from sidecar.engine.timer import TICK
 from sidecar.errors import CircuitOpen, Overloaded, Refused
 from sidecar.policy.retry import after, backoff
 
@@ -162,7 +163,7 @@ class ChainRun:
     def _may_go_on(self, target: Target) -> bool:
         """After a target that gave no answer to commit: may the next one be tried?"""
         call, attempts = self._call, self._attempts
-        if self._index + 1 >= len(self._chain) or not call.fallback or self._clock() >= call.deadline:
+        if self._index + 1 >= len(self._chain) or not call.fallback or self._clock() + TICK >= call.deadline:
             return False
         if attempts.tried:  # else it was skipped: nothing has been sent
             assert attempts.last is not None

@@ -24,6 +24,10 @@ FARTHEST = 3600.0
 """Seconds: a timer that is due later waits here first. Callers name deadlines, and each slot takes memory."""
 
 
+TICK = 0.001
+"""Seconds: uvloop counts whole milliseconds, so a timer may fire so much too early. In less nothing can be begun."""
+
+
 class Wheel:
     """The timers that are not due soon."""
 

@@ -74,7 +74,7 @@ class CallReader:
         else:
             request_id = self._ids.new()
         whole = request.whole
-        if whole is not None:
+        if whole is not None and not request.trailers:
             body = Body.of(whole)
         else:
             body = Body(request.read, length=request.length, memory=self._memory, trailers=request.trailers)

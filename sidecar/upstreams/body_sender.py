@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from sidecar.body import Superseded
 from sidecar.errors import CallerLeft, Refused
 from sidecar.http1.failures import ExchangeFailed
 
@@ -48,7 +49,7 @@ class BodySender:
         )
         if waits and not await self._connection.continued_within(CONTINUE_PATIENCE):
             return  # the final reply came first: nobody wants the body
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._run(writer))
 
     def stop(self) -> None:
         """The reply is done with: what is left of the body is not sent."""
@@ -61,16 +62,16 @@ class BodySender:
         if self._fault is not None:
             raise self._fault
 
-    async def _run(self) -> None:
+    async def _run(self, writer: HeadWriter) -> None:
         body, connection = self._call.body, self._connection
         try:
             async for piece in body.pieces():
                 connection.write_body(piece)
                 await connection.drain()
-            connection.end_body(body.trailers)
+            connection.end_body(writer.trailers(body.trailers))
             self._attempt.sent()
-        except ExchangeFailed:
-            return  # whoever awaits the reply is told the same
+        except (ExchangeFailed, Superseded):
+            return  # whoever awaits the reply is told the same; what a later attempt reads is not sent here, too
         except (Refused, CallerLeft) as fault:
             self._fault = fault
             connection.close()

@@ -7,11 +7,15 @@ for AWS gets nothing added, since an addition breaks the signature.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sidecar.http1.fields import REMADE_OF_REQUEST
+
 if TYPE_CHECKING:
-    from sidecar.call import Call, Header
+    from collections.abc import Iterable
+
+    from sidecar.call import Call, Header, Headers
 
 CONTROLS = frozenset(
     {
@@ -24,7 +28,10 @@ CONTROLS = frozenset(
 )
 """Fields by which a caller speaks to us; they end here."""
 
-_REMADE = frozenset({b"via", b"x-request-id", b"x-correlation-id", b"traceparent"})
+_REMADE = frozenset({b"x-request-id", b"x-correlation-id", b"traceparent"})
+_NOT_BEHIND = frozenset({b"authorization", b"cookie", b"content-encoding", b"content-type", b"content-range"})
+"""They say who sends a body or how to read it, so they come too late behind it."""
+
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
 _HAS_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 
@@ -37,8 +44,8 @@ class Additions:
 
     host: str = "upstream"
     authority: bytes = b""
-    headers: tuple[Header, ...] = ()
-    default_headers: tuple[Header, ...] = ()
+    headers: tuple[Header, ...] = field(default=(), repr=False)
+    default_headers: tuple[Header, ...] = field(default=(), repr=False)
     via: bytes = b""
     forwarded: bool = False
 
@@ -46,7 +53,7 @@ class Additions:
 class HeadWriter:
     """Writes request heads for one address of one upstream."""
 
-    __slots__ = ("_base", "_defaults", "_drop", "_fixed", "_forwarded", "_host", "_signed_drop", "_via")
+    __slots__ = ("_base", "_defaults", "_drop", "_fixed", "_forwarded", "_host", "_not_behind", "_signed_drop", "_via")
 
     def __init__(self, additions: Additions, base: bytes) -> None:
         """`base` stands before the path: that of the upstream's URL without a slash at its end, or the whole
@@ -55,8 +62,10 @@ class HeadWriter:
         self._base = base
         own = frozenset(name.lower() for name, value in additions.headers if value)
         forwarded = _FORWARDED if additions.forwarded else frozenset()
+        via = frozenset({b"via"}) if additions.via else frozenset()  # without an entry of ours the chain stays as it is
         self._signed_drop = CONTROLS | own
-        self._drop = self._signed_drop | _REMADE | forwarded
+        self._drop = self._signed_drop | _REMADE | via | forwarded
+        self._not_behind = self._drop | REMADE_OF_REQUEST | _NOT_BEHIND
         self._fixed = [_line(pair) for pair in additions.headers if pair[1]]
         self._defaults = tuple((name.lower(), b"%b: %b" % (name, value)) for name, value in additions.default_headers)
         self._via = additions.via
@@ -89,13 +98,24 @@ class HeadWriter:
         elif length or (length == 0 and (call.method in _HAS_BODY or b"content-length" in fields)):
             parts.append(b"Content-Length: %d" % length)
         if call.upgrade:
-            parts.append(b"Connection: Upgrade\r\nUpgrade: %b" % fields[b"upgrade"])
+            # Of a list only what we tunnel: an upstream that took h2c would be out of all routes' reach.
+            asked = fields[b"upgrade"]
+            parts.append(
+                b"Connection: Upgrade\r\nUpgrade: %b" % (asked if asked.lower() == call.upgrade else call.upgrade)
+            )
         elif b"te" in fields and b"trailers" in fields[b"te"].lower():
             parts.append(b"Connection: TE\r\nTE: trailers")
         if call.expects_continue and not call.body.complete:
             parts.append(b"Expect: 100-continue")
         parts.append(b"\r\n")
         return b"\r\n".join(parts)
+
+    def trailers(self, sent: Iterable[Header]) -> Headers:
+        """Of the fields behind a body, those that may stand there (RFC 9110, section 6.5.1).
+
+        An upstream may merge them into the head: what is ours to say there cannot be said behind it.
+        """
+        return [pair for pair in sent if pair[0].lower() not in self._not_behind]
 
     def _traces(self, call: Call) -> bytes:
         request_id = call.id.encode()

@@ -150,3 +150,10 @@ async def test_a_loop_that_counts_whole_milliseconds_does_not_blame_the_target(s
     stage.engine.clock = lambda: stage.clock() - 0.0004
     await stage.call(caller_deadline=stage.clock() + 0.5)
     assert stage.lines == ["0 > a", "0.5 a: caller_left", "0.5 r = deadline_exceeded 504"]
+
+
+async def test_on_such_a_loop_no_target_is_begun_at_the_very_deadline(stage: Stage) -> None:
+    stage.route(stage.target("a", "hang"), stage.target("b"), deadline=0.5)
+    stage.engine.clock = lambda: stage.clock() - 0.0004
+    await stage.call()
+    assert stage.lines == ["0 > a", "0.5 a: timeout", "0.5 r = deadline_exceeded 504"]

@@ -62,6 +62,24 @@ async def test_a_body_longer_than_the_buffer_is_streamed_and_sent_once() -> None
         assert upstream.pending() == 0
 
 
+async def test_a_long_early_answer_that_is_held_does_not_take_the_next_attempts_body() -> None:
+    small = QUICK + "replay_buffer = 8\n"
+    async with listening() as upstream, running(one(upstream.url, more=small)) as sidecar:
+        caller = await sidecar.caller()
+        caller.send(PUT + b"Content-Length: 15\r\n\r\n01234")
+        first = await upstream.accept()
+        await received(first, b"\r\nContent-Length: 15\r\n", b"01234")
+        first.say(reply("503 No", body=b"x" * 200_000)[:-1])
+        second = await upstream.accept()
+        await received(second, b"\r\nContent-Length: 15\r\n", b"01234")
+        caller.send(b"56789")  # beyond the replay buffer: who reads it, drops it
+        await received_rest(second, b"56789")
+        caller.send(b"abcde")
+        await received_rest(second, b"abcde")
+        second.say(OK)
+        assert (await caller.answer()).status == 200
+
+
 async def test_expect_is_asked_again_only_of_who_has_not_had_the_body_yet() -> None:
     async with listening() as upstream, running(one(upstream.url, more=QUICK)) as sidecar:
         caller = await sidecar.caller()

@@ -79,6 +79,18 @@ async def test_via_can_be_switched_off() -> None:
     async with scripted() as upstream, running(one(upstream.url, upstream="via = false")) as sidecar:
         await sidecar.ask("/")
         assert "via" not in upstream.fields()
+        await sidecar.ask("/", "Via: 1.0 fred")
+        assert upstream.fields()["via"] == "1.0 fred"  # by which a loop is found
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [("WebSocket", "WebSocket"), ("websocket, h2c", "websocket"), ("h2c, SPDY/3.1", "spdy/3.1"), ("h2c", None)],
+)
+async def test_of_the_protocols_asked_for_only_one_that_is_tunnelled_is_passed_on(asked: str, sent: str | None) -> None:
+    async with scripted() as upstream, running(one(upstream.url)) as sidecar:
+        await sidecar.ask("/", "Connection: upgrade", f"Upgrade: {asked}")
+        assert upstream.fields().get("upgrade") == sent
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,21 @@ async def test_trailers_pass_both_ways() -> None:
         await caller.exactly(b"0\r\nX-Rows: 2\r\n\r\n")
 
 
+async def test_trailers_of_a_request_that_came_in_one_piece_pass_too_but_none_that_belongs_into_a_head() -> None:
+    secret = 'headers = { X-API-Key = "k" }'
+    async with listening() as upstream, running(one(upstream.url, upstream=secret)) as sidecar:
+        caller = await sidecar.caller()
+        caller.send(
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n"
+            b"Host: evil\r\nX-Sidecar-Token: t\r\nx-api-key: mine\r\nAuthorization: b\r\nX-Request-ID: 7\r\n\r\n"
+        )
+        peer = await upstream.accept()
+        assert b"\r\nTransfer-Encoding: chunked\r\n" in await peer.request()
+        assert await peer.receive(25) == b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"
+        peer.say(reply())
+        assert (await caller.answer()).status == 200
+
+
 async def test_trailers_of_a_reply_that_came_in_one_piece_pass_too() -> None:
     async with StandIn(fault=Fault(Kind.TRAILERS)) as upstream, running(one(upstream.url)) as sidecar:
         answer = await sidecar.ask("/")
