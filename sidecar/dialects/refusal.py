@@ -46,16 +46,23 @@ _SAYS_WHEN = frozenset({"rate_limited", "overloaded", "draining"})
 
 
 def body_of(refusal: Refused, call: Call | None) -> bytes:
-    """The JSON body. `call` is None when the request could not be read."""
+    """The JSON body. `call` is None when the request could not be read. A full limit's `detail` stands beside any shape."""
+    document = _document(refusal, call)
+    if isinstance(refusal, RateLimited) and refusal.detail is not None:
+        document["detail"] = refusal.detail
+    return orjson.dumps(document)
+
+
+def _document(refusal: Refused, call: Call | None) -> dict[str, object]:
     fields = {} if call is None else call.fields
     correlation_id = "" if call is None else call.correlation_id
     if b"anthropic-version" in fields:
         kind = _ANTHROPIC_TYPES.get(refusal.http_status, "api_error")
         error: dict[str, object] = {"type": kind, "message": refusal.message, "code": refusal.label}
-        return orjson.dumps({"type": "error", "error": error, "request_id": correlation_id})
+        return {"type": "error", "error": error, "request_id": correlation_id}
     if call is not None and call.path.startswith(_OPENAI_PATHS):
         error = {"message": refusal.message, "type": refusal.type, "param": None, "code": refusal.label}
-        return orjson.dumps({"error": error})
+        return {"error": error}
     error = {
         "type": refusal.type,
         "message": refusal.message,
@@ -64,10 +71,7 @@ def body_of(refusal: Refused, call: Call | None) -> bytes:
     }
     if refusal.retry_after is not None:
         error["retry_after"] = math.ceil(refusal.retry_after)
-    document: dict[str, object] = {"error": error}
-    if isinstance(refusal, RateLimited) and refusal.detail is not None:
-        document["detail"] = refusal.detail
-    return orjson.dumps(document)
+    return {"error": error}
 
 
 def lines_of(refusal: Refused) -> bytes:

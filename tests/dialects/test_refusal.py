@@ -60,7 +60,10 @@ def test_a_known_time_is_told_in_whole_seconds_and_never_too_early() -> None:
 
 def test_a_full_limit_tells_its_numbers() -> None:
     detail: dict[str, object] = {"error": "full", "limit_per_minute": 50, "limit_per_hour": None, "retry_after": 2}
-    assert document(RateLimited("full", retry_after=1.2, detail=detail), called())["detail"] == detail
+    full = RateLimited("full", retry_after=1.2, detail=detail)
+    assert document(full, called())["detail"] == detail
+    assert document(full, called(b"/v1/chat/completions"))["detail"] == detail
+    assert document(full, called(anthropic_version=b"2023-06-01"))["detail"] == detail
 
 
 def test_the_openai_shape_on_its_paths() -> None:
