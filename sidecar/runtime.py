@@ -24,7 +24,7 @@ from sidecar.policy.concurrency import Concurrency
 from sidecar.policy.limiter import RateLimit
 from sidecar.policy.outlier import Addresses
 from sidecar.policy.rest import Rest
-from sidecar.settings import ConcurrencySettings
+from sidecar.settings import CircuitBreakerSettings, ConcurrencySettings
 from sidecar.upstreams.static import StaticUpstream
 from sidecar.wiring import HttpService, http_service, identity
 
@@ -192,8 +192,9 @@ class _Builder:
             upstream = self._resolved.upstreams[link.upstream]
             service = self._service(upstream)
             name, protocol, attempt = link.upstream, upstream.settings.protocol, upstream.timeout.attempt
-            circuit = upstream.circuit_breaker
-            failure_statuses = frozenset(circuit.failure_statuses) if circuit is not None else frozenset()
+            # Without a breaker the addresses still hear what is a failure.
+            circuit = upstream.circuit_breaker or CircuitBreakerSettings()
+            failure_statuses = frozenset(circuit.failure_statuses)
         rest = parts.get("rest", f"{route.name}/{name}", None, Rest)
         self._rests.setdefault(name, []).append(rest)
         shares = (retry.budget, retry.budget_min_per_second)

@@ -102,6 +102,14 @@ async def test_an_address_that_fails_is_set_aside_and_the_others_carry_on() -> N
             assert sidecar.runtime.breakers()["a"].state == "closed"
 
 
+async def test_an_address_is_set_aside_also_where_there_is_no_breaker() -> None:
+    async with scripted() as well, scripted(reply("500 No")) as sick:
+        urls = f'urls = ["{well.url}", "{sick.url}"]\ncircuit_breaker = false'
+        async with running(one("UNUSED", more=QUICK).replace('url = "UNUSED"', urls)) as sidecar:
+            assert {(await sidecar.ask("/")).status for _ in range(60)} == {200}
+            assert 3 <= len(sick.requests) <= 6
+
+
 async def test_a_queue_serves_in_order_and_refuses_when_full() -> None:
     queue = 'concurrency = { max = 1, queue = 1, max_wait = "5s" }'
     async with listening() as upstream, running(one(upstream.url, upstream=queue)) as sidecar:
