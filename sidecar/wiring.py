@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -49,17 +50,21 @@ def identity(upstream: ResolvedUpstream) -> Hashable:
 def http_service(
     upstream: ResolvedUpstream, environ: Mapping[str, str], via: bytes, wall: Callable[[], float]
 ) -> HttpService:
-    """The client of an http upstream. Raises `OSError` for certificates that cannot be used."""
+    """The client of an http upstream. Raises `OSError` for certificates and proxies that cannot be used."""
     settings = upstream.settings
     context = _context(upstream)
     headers, defaults = _pairs(settings.headers), _pairs(settings.default_headers)
     addresses, checked = [], []
     for url in upstream.urls:
-        origin = Origin.parse(
-            url, context=context, server_name=settings.tls.server_name, proxy=settings.proxy, environ=environ
-        )
+        try:
+            origin = Origin.parse(
+                url, context=context, server_name=settings.tls.server_name, proxy=settings.proxy, environ=environ
+            )
+        except ValueError as error:  # mostly a proxy of the environment's that is none of HTTP's
+            raise OSError(errno.EINVAL, f"upstreams.{upstream.name}: {error}") from error
         limits = PoolLimits(upstream.pool.max, upstream.pool.idle, upstream.pool.idle_timeout)
-        pool = Pool(Connector(origin), limits)
+        connector = Connector(origin)
+        pool = Pool(connector, limits)
         base = b"" if origin.path else urlsplit(url).path.rstrip("/").encode()
         shown = b"%b://%b" % (origin.scheme.encode(), origin.authority)
         fixed = headers
@@ -76,8 +81,7 @@ def http_service(
         head = HeadWriter(additions, (shown if origin.absolute_form else b"") + base)
         addresses.append(Address(pool, head, shown + base))
         if upstream.health is not None:
-            path = upstream.health.path.encode()
-            checked.append(Checked(pool, b"GET %b%b HTTP/1.1\r\nHost: %b\r\n\r\n" % (base, path, origin.authority)))
+            checked.append(Checked(connector, head.check(upstream.health.path.encode())))
     private = any(value and SECRET_NAME.search(name.decode("latin-1")) for name, value in (*headers, *defaults))
     client = HttpUpstream(
         addresses,

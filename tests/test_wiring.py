@@ -73,6 +73,26 @@ async def test_each_address_has_a_pool_and_a_check_of_its_own() -> None:
     await made.aclose()
 
 
+async def test_a_check_is_sent_as_calls_are() -> None:
+    keys = 'health = { path = "/well" }\nhost = "api.test"\nheaders = { X-API-Key = "k", X-Off = "" }'
+    made = service(keys + '\nproxy = "http://me:pw@127.0.0.1:3128"', "http://api.example.com/base")
+    assert made.check is not None
+    (checked,) = made.check._addresses
+    assert checked.request == (
+        b"GET http://api.example.com/base/well HTTP/1.1\r\nHost: api.test\r\nX-API-Key: k\r\n"
+        b"Proxy-Authorization: Basic bWU6cHc=\r\n\r\n"
+    )
+    assert "Basic" not in repr(checked)
+    await made.aclose()
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:pw@proxy:1080", "http://proxy:none"])
+async def test_a_proxy_of_the_environment_that_cannot_be_used_is_told_without_its_password(proxy: str) -> None:
+    with pytest.raises(OSError, match=r"upstreams\.a: ") as told:
+        service(url="http://api.example.com", environ={"http_proxy": proxy})
+    assert "pw" not in str(told.value)
+
+
 async def test_through_a_plain_proxy_the_target_is_a_whole_url_and_the_proxy_gets_our_credential() -> None:
     made = service('proxy = "http://me:pw@127.0.0.1:3128"', "http://api.example.com/base")
     (address,) = made.upstream._addresses

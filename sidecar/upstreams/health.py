@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidecar.http1.failures import ExchangeFailed
@@ -13,7 +13,7 @@ from sidecar.http1.failures import ExchangeFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sidecar.http1.pool import Pool
+    from sidecar.http1.connect import Connector
 
 log = logging.getLogger("sidecar")
 
@@ -23,10 +23,13 @@ MISSED_CHECKS = 3
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One address to check: its pool and the request to send, head and blank line."""
+    """One address to check, and the request to send, head and blank line.
 
-    pool: Pool
-    request: bytes
+    Each check has a connection of its own: a pool that is full says nothing of the upstream's health.
+    """
+
+    connector: Connector
+    request: bytes = field(repr=False)
 
 
 class HealthCheck:
@@ -73,13 +76,12 @@ class HealthCheck:
     async def _ask(self, address: Checked) -> bool:
         try:
             async with asyncio.timeout(self._timeout):
-                connection = await address.pool.acquire(self._timeout, fresh=True)
+                connection = await address.connector.connect(self._timeout)
                 try:
                     connection.send(address.request)
                     head = await connection.head()
                 finally:
                     connection.close()
-                    address.pool.release(connection)
         except (ExchangeFailed, TimeoutError):
             return False
         return 200 <= head.status < 300

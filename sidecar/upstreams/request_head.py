@@ -53,7 +53,18 @@ class Additions:
 class HeadWriter:
     """Writes request heads for one address of one upstream."""
 
-    __slots__ = ("_base", "_defaults", "_drop", "_fixed", "_forwarded", "_host", "_not_behind", "_signed_drop", "_via")
+    __slots__ = (
+        "_authority",
+        "_base",
+        "_defaults",
+        "_drop",
+        "_fixed",
+        "_forwarded",
+        "_host",
+        "_not_behind",
+        "_signed_drop",
+        "_via",
+    )
 
     def __init__(self, additions: Additions, base: bytes) -> None:
         """`base` stands before the path: that of the upstream's URL without a slash at its end, or the whole
@@ -70,6 +81,7 @@ class HeadWriter:
         self._defaults = tuple((name.lower(), b"%b: %b" % (name, value)) for name, value in additions.default_headers)
         self._via = additions.via
         self._forwarded = additions.forwarded
+        self._authority = additions.authority
         self._host = {"upstream": additions.authority, "caller": None}.get(additions.host, additions.host.encode())
 
     def write(self, call: Call, *, length: int | None, chunked: bool) -> bytes:
@@ -109,6 +121,11 @@ class HeadWriter:
             parts.append(b"Expect: 100-continue")
         parts.append(b"\r\n")
         return b"\r\n".join(parts)
+
+    def check(self, path: bytes) -> bytes:
+        """The head of a health check: nobody calls, but the upstream and its proxy may ask for what each call has."""
+        host = self._authority if self._host is None else self._host
+        return b"\r\n".join((b"GET %b%b HTTP/1.1\r\nHost: %b" % (self._base, path, host), *self._fixed, b"", b""))
 
     def trailers(self, sent: Iterable[Header]) -> Headers:
         """Of the fields behind a body, those that may stand there (RFC 9110, section 6.5.1).

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
+from tests.kit.caller import PATIENCE
+from tests.kit.peer import listening
 from tests.kit.refused import refusal
-from tests.kit.running import one, running, until
+from tests.kit.running import one, request, running, until
 from tests.kit.scripted import OK, SILENCE, reply, scripted
 
 CHECKED = 'health = { path = "/healthz", interval = "20ms", timeout = "50ms" }'
@@ -44,3 +47,23 @@ async def test_the_checking_ends_with_the_upstream() -> None:
         seen = len(old.requests)
         await until(lambda: len(new.requests) >= 3)
         assert len(old.requests) <= seen + 1
+
+
+async def test_a_full_pool_is_not_taken_for_a_sick_upstream() -> None:
+    full = "pool = { max = 1 }\n" + CHECKED
+    async with listening() as upstream, running(one(upstream.url, upstream=full, path="/api/*")) as sidecar:
+        caller = await sidecar.caller()
+        caller.send(request("/api/x"))
+        held, checked = None, 0
+        async with asyncio.timeout(PATIENCE):
+            while held is None or checked < 3:
+                peer = await upstream.accept()
+                if b"/healthz" not in await peer.request():
+                    held = peer
+                    continue
+                peer.say(OK)
+                checked += held is not None
+        (target,) = sidecar.runtime.routes[0].targets
+        assert target.rest.until == 0.0
+        held.say(OK)
+        assert (await caller.answer()).status == 200
