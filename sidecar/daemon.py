@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sidecar")
 
+_LAST_WORDS = 1.0
+"""Seconds at most for the calls that are cut at the end to let go and to be logged; they need two turns of the loop."""
+
 
 class Daemon:
     """One sidecar in this process. `writer` takes the log; `on_terminal` means that nobody lingers."""
@@ -290,7 +293,8 @@ class Daemon:
     async def _close(self) -> None:
         if self._acceptor is not None:
             self._acceptor.close()
-        self._connections.abort_all()
+        if cut := self._connections.abort_all():
+            await asyncio.wait(cut, timeout=_LAST_WORDS)
         for server in self._servers:
             await server.aclose()
         self._servers.clear()

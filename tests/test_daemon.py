@@ -75,6 +75,7 @@ async def test_a_drain_goes_on_serving_until_nobody_came_for_a_while() -> None:
             assert sidecar.log.lines[-1]["message"] == "ended"
 
 
+@pytest.mark.both_loops
 async def test_a_drain_lasts_no_longer_than_it_may() -> None:
     limits = '[limits]\nlinger = "50ms"\ndrain = "150ms"\n'
     async with listening() as upstream, running(one(upstream.url, more=limits), on_terminal=False) as sidecar:
@@ -86,6 +87,8 @@ async def test_a_drain_lasts_no_longer_than_it_may() -> None:
             pass
         assert await idle.ended() == b""
         assert await peer.ended()
+        cut, last = sidecar.log.lines[-2:]
+        assert (cut["outcome"], cut["status_code"], last["message"]) == ("caller_left", 499, "ended")
 
 
 @pytest.mark.both_loops

@@ -46,7 +46,7 @@ _SAYS_WHEN = frozenset({"rate_limited", "overloaded", "draining"})
 
 
 def body_of(refusal: Refused, call: Call | None) -> bytes:
-    """The JSON body. `call` is None when the request could not be read. A full limit's `detail` stands beside any shape."""
+    """The JSON body, in any shape with a full limit's `detail`. `call` is None when the request could not be read."""
     document = _document(refusal, call)
     if isinstance(refusal, RateLimited) and refusal.detail is not None:
         document["detail"] = refusal.detail

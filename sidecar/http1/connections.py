@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
 
@@ -18,8 +19,8 @@ class Open(Protocol):
     def close_when_idle(self) -> None:
         """Close now if idle; a busy one closes after its reply because of `draining`."""
 
-    def abort(self) -> None:
-        """End at once, whatever is going on."""
+    def abort(self) -> asyncio.Task[None] | None:
+        """End at once, whatever is going on; what still has to hear of it."""
 
 
 class Connections:
@@ -61,7 +62,6 @@ class Connections:
         for connection in list(self._open):
             connection.close_when_idle()
 
-    def abort_all(self) -> None:
-        """The end of a drain that took too long."""
-        for connection in list(self._open):
-            connection.abort()
+    def abort_all(self) -> list[asyncio.Task[None]]:
+        """The end of a drain that took too long. The tasks that clean up behind it: soon done."""
+        return [task for connection in list(self._open) if (task := connection.abort()) is not None]

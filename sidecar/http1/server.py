@@ -188,9 +188,10 @@ class ServerConnection(asyncio.Protocol):
         if self.idle:
             self._end(linger=False)
 
-    def abort(self) -> None:
+    def abort(self) -> asyncio.Task[None] | None:
         self.closing = self._deaf = True
         self.transport.abort()
+        return self._task
 
     # Reading.
 
