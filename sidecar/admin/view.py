@@ -7,7 +7,7 @@ which path. Every method answers at once but the two that are async.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sidecar.access import is_loopback
@@ -29,7 +29,7 @@ class Access:
     case. `check_host` is off on unix sockets, where no browser can send.
     """
 
-    token: str = ""
+    token: str = field(default="", repr=False)
     loopback: bool = True
     check_host: bool = True
     hosts: frozenset[bytes] = frozenset()

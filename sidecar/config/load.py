@@ -45,7 +45,7 @@ class Loaded:
     """A policy file that is right."""
 
     settings: Settings
-    text: str
+    text: str = field(repr=False)
     hash: str
     """SHA-256 of the file's bytes, in hex."""
     path: Path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 
 _TELLING = re.compile(r"key|token|auth|cookie|secret", re.IGNORECASE)
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]+(?=@)")  # up to the last @: a password may hold one
 _SECRET_KEYS = {"http_token", "token", "api_key"}
 _NAMED_VALUES = {"headers", "default_headers", "query"}
 

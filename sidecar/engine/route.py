@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from sidecar.settings import RetrySettings
 
 
+LONGEST_KEY = 64
+"""Bytes of a header's value that is a rate limit's key as it stands."""
+
+
 @dataclass(slots=True, eq=False)
 class Limit:
     """A rate limit with the function that tells whose bucket a call draws on."""
@@ -254,8 +258,15 @@ def key_function(key: str) -> Callable[[Call], str]:
         return _credential
     if key.startswith("header:"):
         name = key.removeprefix("header:").strip().lower().encode("latin-1")
-        return lambda call: call.fields.get(name, b"").decode("latin-1")
+        return lambda call: _short(call.fields.get(name, b""))
     return _everybody
+
+
+def _short(value: bytes) -> str:
+    """A caller's word as a key: a long one is kept as a digest, since many keys are kept."""
+    if len(value) <= LONGEST_KEY:
+        return value.decode("latin-1")
+    return hashlib.blake2b(value, digest_size=16).hexdigest()
 
 
 def _everybody(_call: Call) -> str:

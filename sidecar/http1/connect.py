@@ -134,9 +134,9 @@ class Connector:
         await self.name.aclose()
 
     async def connect(self, seconds: float) -> ClientConnection:
-        """A new connection, ready to `send`. Raises `ConnectFailed` with one line that says why."""
+        """A new connection, ready to `send`; 0 seconds are any. Raises `ConnectFailed` with one line that says why."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds or None):
                 return await self._connect()
         except TimeoutError as error:
             raise ConnectFailed(f"{self._where}: no connection within {seconds:g} s") from error

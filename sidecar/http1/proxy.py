@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -19,7 +19,7 @@ class Proxy:
     host: str
     port: int
     secure: bool = False
-    authorization: bytes = b""
+    authorization: bytes = field(default=b"", repr=False)
 
     @classmethod
     def parse(cls, url: str) -> Proxy:

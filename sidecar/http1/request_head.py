@@ -19,6 +19,8 @@ _VERSIONS = {"1.1": HTTP_11, "1.0": HTTP_10}
 
 # RFC 3986, section 3.2: a registered name or IPv4 address, or an address in brackets; no user part.
 _AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fvV:.%a-zA-Z0-9_~-]+\])(?::[0-9]{0,5})?")
+_LONGEST_AUTHORITY = 512
+"""Bytes: a DNS name has at most 253, and a thousand of the callers' are remembered."""
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)([^#]*)", re.IGNORECASE)
 
 _TLS_HANDSHAKE = b"\x16"
@@ -73,8 +75,12 @@ def judge(method: bytes, target: bytes, version: str, fields: dict[bytes, bytes]
     return target, host, spoken, length, upgrade, expects_continue
 
 
-@lru_cache(maxsize=1024)
 def _is_authority(value: bytes) -> bool:
+    return len(value) <= _LONGEST_AUTHORITY and _has_its_form(value)
+
+
+@lru_cache(maxsize=1024)
+def _has_its_form(value: bytes) -> bool:
     return _AUTHORITY.fullmatch(value) is not None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidecar.access import host_allowed, is_loopback, origin_allowed
@@ -42,7 +42,7 @@ class Access:
 
     hosts: frozenset[bytes] = frozenset()
     origins: frozenset[bytes] = frozenset()
-    token: bytes = b""
+    token: bytes = field(default=b"", repr=False)
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
 
 

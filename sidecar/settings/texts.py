@@ -31,7 +31,12 @@ OURS = frozenset(
 
 
 def header_value(text: str) -> str:
-    """Without control characters: a line break would smuggle a header of its own (RFC 9110, section 5.5)."""
+    """Without control characters: a line break would smuggle a header of its own (RFC 9110, section 5.5).
+
+    Sent as ISO 8859-1, as HTTP has always read it.
+    """
+    if any(c > "\xff" for c in text):
+        raise SettingError("a header value can hold the letters of ISO 8859-1 only")
     if any((c < " " and c != "\t") or c == "\x7f" for c in text):
         raise SettingError("a header value cannot hold control characters")
     return text
@@ -99,7 +104,9 @@ def check_url(text: str, schemes: tuple[str, ...] = (), *, userinfo: bool = Fals
     allowed = _forms(schemes)
     if "://" not in text:
         scheme = schemes[0] if schemes else "http"
-        raise SettingError("is not a URL", allowed=allowed, nearest=f"{scheme}://{text}" if text else "")
+        raise SettingError(
+            "is not a URL", allowed=allowed, nearest=f"{scheme}://{text}" if text and "@" not in text else ""
+        )
     if any(c <= " " or c == "\x7f" for c in text):
         raise SettingError("is not a URL: it holds blanks or control characters", allowed=allowed)
     try:

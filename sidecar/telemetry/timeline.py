@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from sidecar.telemetry.access_log import LONGEST_PATH
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -52,7 +54,7 @@ class Timeline:
         # A plain tuple in the order of `Finished`: 100 ns, where a named one takes 450.
         self._calls.append(
             (
-                call.id, call.correlation_id, self._wall(), call.method, call.path, call.route,
+                call.id, call.correlation_id, self._wall(), call.method, call.path[:LONGEST_PATH], call.route,
                 call.upstream, call.attempts, call.status, call.generation, call.body.received, call.bytes_out,
                 summary,
             )

@@ -76,6 +76,8 @@ def test_tokens_are_hidden_even_when_they_stand_in_the_file() -> None:
 def test_the_user_of_a_url_is_hidden() -> None:
     shown = view('[upstreams.b]\nurl = "https://b"\nproxy = "http://me:pw@proxy:3128"')
     assert shown["upstreams"]["b"]["proxy"] == "http://***@proxy:3128"
+    shown = view('[upstreams.b]\nurl = "https://b"\nproxy = "http://me:p@ss@proxy:3128"')
+    assert shown["upstreams"]["b"]["proxy"] == "http://***@proxy:3128"
 
 
 def test_what_is_switched_off_says_false() -> None:

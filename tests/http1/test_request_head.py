@@ -39,7 +39,7 @@ def test_what_is_no_host(host: bytes) -> None:
         judge(b"GET", b"/", "1.1", {b"host": host})
 
 
-@pytest.mark.parametrize("authority", [b"u@a", b"a:x", b"[::1", b"a b", b""])
+@pytest.mark.parametrize("authority", [b"u@a", b"a:x", b"[::1", b"a b", b"a" * 513, b""])
 def test_what_is_no_authority(authority: bytes) -> None:
     with pytest.raises(InvalidRequest):
         judge(b"GET", b"http://%b/" % authority, "1.1", {b"host": b"a"})

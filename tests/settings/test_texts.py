@@ -109,10 +109,17 @@ def test_what_has_not_the_shape(kind: Any, text: str, problem: str) -> None:
     assert problem in error["msg"]
 
 
-@pytest.mark.parametrize("value", ["a\nb: c", "a\r", "\0", "\x7f"])
+@pytest.mark.parametrize("value", ["a\nb: c", "a\r", "\0", "\x7f", "✓"])
 def test_a_header_value_smuggles_nothing(value: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(texts.Headers).validate_python({"a": value})
+
+
+def test_what_may_hold_a_password_is_not_suggested() -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(texts.ProxyUrl, "me:hunter2@proxy:3128")
+    (error,) = caught.value.errors()
+    assert error["ctx"]["error"].nearest == ""
 
 
 def test_a_header_value_may_hold_a_tab_and_any_letter() -> None:

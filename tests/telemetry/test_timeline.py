@@ -56,3 +56,13 @@ def test_the_timeline_forgets_the_oldest() -> None:
     assert calls.find("a") is None
     assert calls.find("b")
     assert calls.find("never") is None
+
+
+def test_of_a_very_long_path_only_the_beginning_is_kept() -> None:
+    calls = timeline()
+    call = finished_call()
+    call.path = b"/" + b"x" * 30_000
+    calls.add(call, summary())
+    found = calls.find("req-1")
+    assert found
+    assert len(found["path"]) == 2048
