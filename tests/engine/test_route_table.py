@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -201,3 +201,27 @@ def test_a_brute_force_matcher_agrees(
     else:
         with pytest.raises(NoRoute):
             table.match(call)
+
+
+class Counted(dict[bytes, tuple[Route, ...]]):
+    """Counts how often it was asked."""
+
+    asked = 0
+
+    def __contains__(self, key: object) -> bool:
+        self.asked += 1
+        return super().__contains__(key)
+
+    def get(self, key: bytes, default: Any = None) -> Any:
+        self.asked += 1
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("path", [b"/api" + b"/a" * 10_000, b"/ap" + b"/" * 10_000])
+@pytest.mark.parametrize("methods", ["", "GET"])
+def test_a_path_of_many_segments_costs_no_more_than_another(path: bytes, methods: str) -> None:
+    table = RouteTable([route("/api/*", methods=methods, name="api"), route("/x")])
+    table._any_host.prefix = prefixes = Counted(table._any_host.prefix)
+    expected = ("api" if not methods else "405 GET") if path.startswith(b"/api") else "404"
+    assert found(table, b"POST", path) == expected
+    assert prefixes.asked < 10
