@@ -175,7 +175,8 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
             await self._waiter
         if self.error is not None:
             raise self.error  # also when the head had come: better known now than after it was passed on
-        head = cast("ReplyHead", self.final)
+        head = self.final
+        assert head is not None  # with no error, that is what was waited for
         if self.complete:
             head.whole = self._take()
         return head

@@ -110,6 +110,15 @@ class Window:
     seconds: float
     burst: int
 
+    def quota(self, free: float) -> Quota:
+        """What the caller may be told when so much is free."""
+        remaining = int(free + _ROUNDING)
+        if remaining > self.limit:  # the burst may be larger than the count
+            remaining = self.limit
+        elif remaining < 0:  # in debt
+            remaining = 0
+        return Quota(self.limit, self.seconds, remaining, (self.burst - free) * self.seconds / self.limit)
+
     def limiter(self) -> Limiter:
         return Limiter(self.burst, self.burst * self.seconds / self.limit)
 
@@ -157,13 +166,7 @@ class _Bucket:
 
     def quotas(self) -> list[Quota]:
         """What the caller may be told. Never more than the window's count, though the burst may be larger."""
-        quotas = []
-        for window, limiter in zip(self.windows, self.limiters, strict=True):
-            free = limiter.free
-            remaining = max(0, min(window.limit, int(free + _ROUNDING)))
-            reset = (window.burst - free) * window.seconds / window.limit
-            quotas.append(Quota(window.limit, window.seconds, remaining, reset))
-        return quotas
+        return [window.quota(limiter.free) for window, limiter in zip(self.windows, self.limiters, strict=True)]
 
 
 class RateLimit:
