@@ -26,6 +26,9 @@ log = logging.getLogger("sidecar")
 
 BACKLOG = 1024
 
+HANDSHAKE = 10.0
+"""Seconds that a caller has for TLS to begin: it counts as a connection meanwhile. (asyncio's own: 60.)"""
+
 TRY_AGAIN = 1.0
 """Seconds after which accepting is tried again when the system had no descriptor for it."""
 
@@ -140,6 +143,8 @@ class Acceptor:
             await self._room.wait()
             try:
                 caller, _ = await loop.sock_accept(sock)
+            except ConnectionError:  # this caller has left before it was let in
+                continue
             except OSError as error:  # out of descriptors, mostly
                 log.warning("cannot accept callers, and tries again: %s", error)
                 await asyncio.sleep(TRY_AGAIN)
@@ -151,7 +156,10 @@ class Acceptor:
     async def _welcome(self, caller: socket.socket) -> None:
         """Make a connection of it; with TLS that takes the caller's part in the handshake."""
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._factory, caller, ssl=self._tls)
+            patience = HANDSHAKE if self._tls is not None else None
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._factory, caller, ssl=self._tls, ssl_handshake_timeout=patience
+            )
         except OSError:
             caller.close()  # it left, or its handshake failed
         finally:

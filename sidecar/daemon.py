@@ -154,6 +154,10 @@ class Daemon:
                 self._reader.access = _access(runtime)
             live = {"generation": runtime.engine.generation, "hash": loaded.hash}
             changed = {**live, **await _retire(before, runtime)}
+            self._telemetry.retire(
+                {route.name for route in before.routes} - {route.name for route in runtime.routes},
+                before.resolved.upstreams.keys() - runtime.resolved.upstreams.keys(),
+            )
             self._telemetry.reloaded("success", runtime.engine.generation)
             log.info("the policy file was taken", extra={"fields": changed})
             async with view.live:

@@ -175,3 +175,33 @@ async def test_a_handshake_that_fails_ends_nobody_elses_connection(certificates:
             stranger.send(nonsense)
             await stranger.close()
         assert (await sidecar.ask("/")).body == b"ok"
+
+
+async def test_a_caller_that_left_before_it_was_let_in_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accepting, "TRY_AGAIN", 3600.0)
+    loop = asyncio.get_running_loop()
+    accept, gone = loop.sock_accept, [ConnectionAbortedError(errno.ECONNABORTED, "aborted")]
+
+    async def hasty(sock: socket.socket) -> Any:
+        if gone:
+            raise gone.pop()
+        return await accept(sock)
+
+    monkeypatch.setattr(loop, "sock_accept", hasty)
+    async with scripted() as upstream, running(one(upstream.url)) as sidecar:
+        assert (await sidecar.ask("/")).body == b"ok"
+
+
+async def test_who_does_not_begin_tls_is_sent_away(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accepting, "HANDSHAKE", 0.05)
+    cert, key = certificates.pair("server")
+    tls = f'http_tls = {{ cert = "{cert}", key = "{key}" }}\n'
+    limits = "[limits]\nmax_connections = 1\n"
+    client = certificates.client()
+    async with (
+        scripted() as upstream,
+        running(one(upstream.url, more=listen("127.0.0.1:0") + tls + limits), client_tls=client) as sidecar,
+    ):
+        silent = await Caller.connect(sidecar.port)
+        assert (await sidecar.ask("/")).body == b"ok"
+        await silent.close()

@@ -155,6 +155,22 @@ async def test_a_reload_is_swapped_in_between_two_calls() -> None:
         assert await peer.ended()  # its pool was dropped
 
 
+async def test_what_a_reload_drops_takes_its_series_along() -> None:
+    async with scripted() as upstream, running(one(upstream.url, path="/api/*")) as sidecar:
+        assert (await sidecar.ask("/api/x")).status == 200
+        text = sidecar.file.read_text()
+        sidecar.file.write_text(
+            text.replace("[routes.r]", "[routes.s]").replace("upstreams.a]", "upstreams.b]").replace('"a"', '"b"')
+        )
+        await sidecar.daemon.reload()
+        assert (await sidecar.ask("/api/x")).status == 200
+        told = (await sidecar.ask("/metrics")).body
+        assert b'upstream="b"' in told
+        assert b'"s"' in told
+        assert b'upstream="a"' not in told
+        assert b'"r"' not in told
+
+
 async def test_a_call_that_waits_for_its_next_try_makes_it_after_a_reload_too() -> None:
     keys = 'retry = { backoff = "100ms", jitter = 0 }'
     async with scripted(reply("503 No"), OK) as old, scripted() as new, running(one(old.url, route=keys)) as sidecar:

@@ -79,8 +79,8 @@ class Pool:
         """An idle connection or a new one (`fresh`: only a new one).
 
         Waits at most `seconds` for a place in the pool, then raises `PoolFull`; a new
-        connection may take `seconds` again, then it is `ConnectFailed`. A cancelled
-        wait leaves nothing behind.
+        connection may take `seconds` again, then it is `ConnectFailed`; 0 is any time. A
+        cancelled wait leaves nothing behind.
         """
         if not fresh and (connection := self.try_acquire()) is not None:
             return connection
@@ -152,7 +152,7 @@ class Pool:
         """A connection in use by us now, or None: a place to connect (counted as connecting)."""
         waiter: asyncio.Future[ClientConnection | None] = self._loop.create_future()
         self._waiting.append(waiter)
-        timer = self._loop.call_later(seconds, self._give_up, waiter)
+        timer = self._loop.call_later(seconds, self._give_up, waiter) if seconds else None
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -166,7 +166,8 @@ class Pool:
                     self.release(given)
             raise
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
 

@@ -197,6 +197,16 @@ async def test_who_waits_too_long_is_told_that_the_pool_is_full() -> None:
         pool.release(connection)
 
 
+async def test_with_0_seconds_one_waits_and_connects_as_long_as_it_takes() -> None:
+    async with pooling(PoolLimits(max=1)) as (pool, _):
+        connection = await pool.acquire(0)
+        waiting = asyncio.create_task(pool.acquire(0))
+        await asyncio.sleep(0)
+        assert pool.stats() == PoolStats(idle=0, active=1, connecting=0, waiting=1)
+        pool.release(connection)
+        pool.release(await waiting)
+
+
 async def test_a_connection_that_is_closed_leaves_its_place_to_who_waits() -> None:
     async with pooling(PoolLimits(max=1)) as (pool, _):
         first = await pool.acquire(1)
