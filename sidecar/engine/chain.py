@@ -81,7 +81,7 @@ class ChainRun:
         answers, attempts, service = self.answers, self._attempts, target.service
         attempts.tried = 0
         attempts.fresh = self._tried_at_once = False
-        avoid: int | None = None
+        tried: list[int] = []
         while True:
             refusal = self._resting(target)
             if refusal is None and (service.limit is not None or service.concurrency is not None):
@@ -92,8 +92,9 @@ class ChainRun:
                 self._skip(target, refusal)
                 return None
             if service.addresses is not None:
-                attempts.address = avoid = service.addresses.pick(avoid)
-                service.addresses.started(avoid)
+                attempts.address = service.addresses.pick(tried)
+                tried.append(attempts.address)
+                service.addresses.started(attempts.address)
             self._call.upstream = service.name
             reply = await attempts.send(target, self)
             outcome = attempts.last

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 FAILURES_IN_A_ROW = 3
 FIRST_ASIDE = 1.0
@@ -42,15 +42,16 @@ class Addresses:
         self._clock = clock
         self._rng = rng
 
-    def pick(self, avoid: int | None = None) -> int:
-        """The address for the next attempt; `avoid` is the one that the last attempt used, taken
-        again only when no other is well.
+    def pick(self, tried: Sequence[int] = ()) -> int:
+        """The address for the next attempt. `tried` are those of the attempts before, the last one last: one of
+        them is taken again only when no other is well, and the last of them only when it is alone.
         """
         if len(self._addresses) == 1:
             return 0
         choice = self._well() or list(range(len(self._addresses)))
-        if avoid in choice and len(choice) > 1:
-            choice.remove(avoid)
+        if tried:
+            fresh = [index for index in choice if index not in tried]
+            choice = fresh or [index for index in choice if index != tried[-1]] or choice
         first = choice.pop(int(self._rng() * len(choice)))
         if not choice:
             return first

@@ -26,42 +26,47 @@ def fail(these: Addresses, index: int, times: int) -> list[bool]:
     return [these.failed(index) for _ in range(times)]
 
 
-def used(these: Addresses, avoid: int | None = None) -> set[int]:
-    return {these.pick(avoid) for _ in range(200)}
+def used(these: Addresses, *tried: int) -> set[int]:
+    return {these.pick(tried) for _ in range(200)}
 
 
 def test_of_two_random_choices_the_less_busy_one_is_taken() -> None:
     these = addresses(3, rng=chances(0.0, 0.0))
-    assert these.pick(None) == 0
+    assert these.pick() == 0
     these.started(0)
-    assert these.pick(None) == 1, "0 and 1 are drawn, and 0 is busy"
+    assert these.pick() == 1, "0 and 1 are drawn, and 0 is busy"
     these.started(1)
-    assert these.pick(None) == 0
+    assert these.pick() == 0
     these.ended(0)
     these.ended(1)
-    assert these.pick(None) == 0
+    assert these.pick() == 0
 
 
 def test_load_is_nearly_even() -> None:
     these = addresses(4)
     count: Counter[int] = Counter()
     for _ in range(400):
-        index = these.pick(None)
+        index = these.pick()
         these.started(index)
         count[index] += 1
     assert max(count.values()) - min(count.values()) <= 4
 
 
 def test_a_retry_takes_another_address() -> None:
-    assert used(addresses(3), avoid=1) == {0, 2}
-    assert used(addresses(2), avoid=1) == {0}
+    assert used(addresses(3), 1) == {0, 2}
+    assert used(addresses(2), 1) == {0}
+
+
+def test_each_further_retry_takes_one_that_was_not_tried_yet() -> None:
+    assert used(addresses(3), 1, 0) == {2}
+    assert used(addresses(3), 1, 0, 2) == {0, 1}, "all were tried: any but the last"
 
 
 def test_a_single_address_is_always_taken_and_always_heard() -> None:
     these = addresses(1)
-    assert these.pick(avoid=0) == 0
+    assert these.pick([0]) == 0
     assert fail(these, 0, 5) == [True] * 5
-    assert these.pick(None) == 0
+    assert these.pick() == 0
 
 
 def test_three_failures_in_a_row_set_an_address_aside() -> None:
@@ -112,14 +117,14 @@ def test_when_all_are_aside_all_are_used() -> None:
     for index in range(3):
         fail(these, index, 3)
     assert used(these) == {0, 1, 2}
-    assert used(these, avoid=2) == {0, 1}
+    assert used(these, 2) == {0, 1}
 
 
-@pytest.mark.parametrize("avoid", [None, 0])
-def test_the_only_well_address_is_taken_again(avoid: int | None) -> None:
+@pytest.mark.parametrize("tried", [(), (0,)])
+def test_the_only_well_address_is_taken_again(tried: tuple[int, ...]) -> None:
     these = addresses(2)
     fail(these, 1, 3)
-    assert used(these, avoid) == {0}
+    assert used(these, *tried) == {0}
 
 
 def test_the_breaker_hears_it_when_most_are_aside() -> None:
