@@ -77,7 +77,7 @@ class UpstreamSettings(UpstreamPolicy, SharedPolicy):
     headers: Headers = Field(default_factory=Table, repr=False)
     """Set on every request; an empty value is not sent."""
     default_headers: Headers = Field(default_factory=Table, repr=False)
-    """Set where the caller sent none."""
+    """Set where the caller sent none; an empty value is not sent."""
     query: Table[Secret] = Field(default_factory=Table, repr=False)
     """Query parameters added to every request."""
     auth: Literal["bearer", "api-key"] | None = None

@@ -78,7 +78,8 @@ class HeadWriter:
         self._drop = self._signed_drop | _REMADE | via | forwarded
         self._not_behind = self._drop | REMADE_OF_REQUEST | _NOT_BEHIND
         self._fixed = [_line(pair) for pair in additions.headers if pair[1]]
-        self._defaults = tuple((name.lower(), b"%b: %b" % (name, value)) for name, value in additions.default_headers)
+        defaults = (pair for pair in additions.default_headers if pair[1])
+        self._defaults = tuple((pair[0].lower(), _line(pair)) for pair in defaults)
         self._via = additions.via
         self._forwarded = additions.forwarded
         self._authority = additions.authority

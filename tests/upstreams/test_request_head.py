@@ -170,7 +170,7 @@ async def test_an_id_in_a_signed_request_is_left_as_it_is() -> None:
 async def test_headers_are_set_over_the_callers_and_default_headers_only_where_it_sent_none() -> None:
     settings = """
 headers = { X-API-Key = "ours", X-Nothing = "" }
-default_headers = { X-Tenant-ID = "demo", Accept-Language = "en" }
+default_headers = { X-Tenant-ID = "demo", Accept-Language = "en", X-Unset = "" }
 """
     async with scripted() as upstream, running(one(upstream.url, upstream=settings)) as sidecar:
         await sidecar.ask("/", "x-api-key: theirs", "X-Nothing: theirs", "x-tenant-id: acme")
@@ -179,6 +179,7 @@ default_headers = { X-Tenant-ID = "demo", Accept-Language = "en" }
     assert went["x-nothing"] == "theirs"
     assert went["x-tenant-id"] == "acme"
     assert went["accept-language"] == "en"
+    assert "x-unset" not in went
 
 
 async def test_forwarded_fields_say_who_asked_and_how() -> None:
