@@ -219,10 +219,11 @@ class _Builder:
         match, limits, key = route.match, route.limits, "global"
         if route.rate_limit is not None:
             key = route.rate_limit.key
-        own_inflight = limits.max_inflight
-        concurrency = self._concurrency(f"route {route.name}", route.concurrency)
-        if concurrency is None and own_inflight:
-            concurrency = self._concurrency(f"route {route.name}", ConcurrencySettings(max=own_inflight))
+        slots, most = route.concurrency, limits.max_inflight
+        if most:  # both may be set: the smaller counts
+            slots = slots or ConcurrencySettings(max=most)
+            slots = slots.model_copy(update={"max": min(slots.max, most)})
+        concurrency = self._concurrency(f"route {route.name}", slots)
         own_limits = limits.model_fields_set
         return Route(
             name=route.name,

@@ -50,7 +50,9 @@ def judge(method: bytes, target: bytes, version: str, fields: dict[bytes, bytes]
         if spoken is HTTP_11:
             raise InvalidRequest("a request must have a Host field")  # RFC 9112, section 3.2
         host = b""
-    elif not _is_authority(host):  # two fields were joined with a comma and a blank: refused here too
+    elif len(host) > _LONGEST_AUTHORITY or not _is_authority(
+        host
+    ):  # two fields were joined with a comma and a blank: refused here too
         raise InvalidRequest("the Host field is not one valid host")
     if method == b"CONNECT":
         raise NotImplementedHere("CONNECT is not served: routes name the upstreams")
@@ -75,12 +77,8 @@ def judge(method: bytes, target: bytes, version: str, fields: dict[bytes, bytes]
     return target, host, spoken, length, upgrade, expects_continue
 
 
-def _is_authority(value: bytes) -> bool:
-    return len(value) <= _LONGEST_AUTHORITY and _has_its_form(value)
-
-
 @lru_cache(maxsize=1024)
-def _has_its_form(value: bytes) -> bool:
+def _is_authority(value: bytes) -> bool:
     return _AUTHORITY.fullmatch(value) is not None
 
 
@@ -91,7 +89,7 @@ def _plain_target(method: bytes, target: bytes, host: bytes) -> tuple[bytes, byt
             raise InvalidRequest("the target * is for OPTIONS only")
         return target, host
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is None or not _is_authority(absolute[1]):
+    if absolute is None or len(absolute[1]) > _LONGEST_AUTHORITY or not _is_authority(absolute[1]):
         raise InvalidRequest("the request target is neither a path nor an http URL")
     rest = absolute[2]
     if not rest and method == b"OPTIONS":

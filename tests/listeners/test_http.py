@@ -153,7 +153,12 @@ async def test_an_open_circuit() -> None:
 
 @pytest.mark.parametrize(
     ("route", "more"),
-    [("", "[limits]\nmax_inflight = 1\n"), ("concurrency = { max = 1 }", ""), ("limits = { max_inflight = 1 }", "")],
+    [
+        ("", "[limits]\nmax_inflight = 1\n"),
+        ("concurrency = { max = 1 }", ""),
+        ("limits = { max_inflight = 1 }", ""),
+        ("limits = { max_inflight = 1 }\nconcurrency = { max = 9 }", ""),
+    ],
 )
 async def test_too_many_at_once(route: str, more: str) -> None:
     async with listening() as upstream, running(one(upstream.url, route=route, more=more)) as sidecar:
