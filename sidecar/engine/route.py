@@ -251,11 +251,11 @@ class RouteTable:
 
 
 def hostname(host: bytes) -> bytes:
-    """The host of a `Host` field in lower case, without its port."""
+    """The host of a `Host` field in lower case, without its port and the dot that may end a full name."""
     host = host.lower()
     if host.startswith(b"["):
         return host[: host.find(b"]") + 1]
-    return host.partition(b":")[0]
+    return host.partition(b":")[0].rstrip(b".")
 
 
 def key_function(key: str) -> Callable[[Call], str]:

@@ -39,6 +39,10 @@ DRAINABLE = 64 * 1024
 """So much of an unread body is thrown away to keep the connection; a longer one costs the connection."""
 
 
+STUCK = 300.0
+"""Seconds without a byte taken, after which a caller is given up (Envoy's stream idle timeout is the same)."""
+
+
 class _Framing(enum.Enum):
     NONE = enum.auto()
     LENGTH = enum.auto()
@@ -283,8 +287,15 @@ class Request:
         return not connection.writing_paused
 
     async def drain(self) -> None:
-        """Until the caller has taken enough of what was written. Raises `CallerLeft`."""
-        await self._connection.writable()
+        """Until the caller has taken enough of what was written. Raises `CallerLeft`.
+
+        One that takes nothing for `STUCK` seconds holds an upstream for nobody: its connection is aborted.
+        """
+        stuck = self._connection.loop.call_later(STUCK, self._connection.abort)
+        try:
+            await self._connection.writable()
+        finally:
+            stuck.cancel()
 
     def end(self, trailers: Iterable[Header] = ()) -> None:
         """The reply is complete. One that is shorter than its Content-Length is aborted instead.

@@ -64,6 +64,8 @@ class HttpListener:
             async with self._exchange(call) as reply:
                 await self._relay(request, call, reply)
         except Refused as refusal:
+            if refusal.__cause__ is not None:  # a bug of ours that a task of the call met
+                self._crashed(call, refusal.__cause__)
             self._refuse(request, call, refusal)
         except UpstreamError:
             request.abort()  # a reply that was cut must not look finished

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sidecar.body import Superseded
-from sidecar.errors import CallerLeft, Refused
+from sidecar.errors import CallerLeft, InternalError, Refused
 from sidecar.http1.failures import ExchangeFailed
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class BodySender:
         if waits and not await self._connection.continued_within(CONTINUE_PATIENCE):
             return  # the final reply came first: nobody wants the body
         self._task = asyncio.create_task(self._run(writer))
+        self._task.add_done_callback(self._ended)
 
     def stop(self) -> None:
         """The reply is done with: what is left of the body is not sent."""
@@ -75,3 +76,10 @@ class BodySender:
         except (Refused, CallerLeft) as fault:
             self._fault = fault
             connection.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A bug of ours must not leave the call waiting for its deadline."""
+        if not task.cancelled() and task.exception() is not None:
+            self._fault = InternalError("the request body could not be passed on")
+            self._fault.__cause__ = task.exception()
+            self._connection.close()

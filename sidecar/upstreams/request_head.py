@@ -60,9 +60,9 @@ class HeadWriter:
         "_drop",
         "_fixed",
         "_forwarded",
+        "_hop",
         "_host",
         "_not_behind",
-        "_signed_drop",
         "_via",
     )
 
@@ -74,10 +74,11 @@ class HeadWriter:
         own = frozenset(name.lower() for name, value in additions.headers if value)
         forwarded = _FORWARDED if additions.forwarded else frozenset()
         via = frozenset({b"via"}) if additions.via else frozenset()  # without an entry of ours the chain stays as it is
-        self._signed_drop = CONTROLS | own
-        self._drop = self._signed_drop | _REMADE | via | forwarded
+        self._drop = CONTROLS | own | _REMADE | via | forwarded
         self._not_behind = self._drop | REMADE_OF_REQUEST | _NOT_BEHIND
         self._fixed = [_line(pair) for pair in additions.headers if pair[1]]
+        # For the proxy on the way, which no signature covers.
+        self._hop = [_line(pair) for pair in additions.headers if pair[0].lower() == b"proxy-authorization"]
         defaults = (pair for pair in additions.default_headers if pair[1])
         self._defaults = tuple((pair[0].lower(), _line(pair)) for pair in defaults)
         self._via = additions.via
@@ -93,16 +94,18 @@ class HeadWriter:
         signed = (b"authorization" in fields and fields[b"authorization"].startswith(b"AWS4-")) or (
             b"X-Amz-Signature=" in call.target
         )
-        drop = self._signed_drop if signed else self._drop
+        drop = CONTROLS if signed else self._drop
         if drop.isdisjoint(fields):  # most calls: nothing to look at one by one
             parts += map(_line, call.headers)
         else:
             parts += [_line(pair) for pair in call.headers if pair[0].lower() not in drop]
-        parts += self._fixed
-        for name, line in self._defaults:
-            if name not in fields:
-                parts.append(line)
-        if not signed:
+        if signed:
+            parts += self._hop
+        else:
+            parts += self._fixed
+            for name, line in self._defaults:
+                if name not in fields:
+                    parts.append(line)
             parts.append(self._traces(call))
         if chunked:
             parts.append(b"Transfer-Encoding: chunked")

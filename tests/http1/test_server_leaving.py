@@ -161,6 +161,27 @@ async def test_a_caller_that_leaves_while_a_reply_drains_cancels_it() -> None:
             await cancelled.wait()
 
 
+async def test_a_caller_that_stops_reading_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.http1.request.STUCK", 0.05)
+    given_up = asyncio.Event()
+
+    async def serve(request: Request) -> None:
+        request.start(200, b"", None)
+        try:
+            while True:
+                if not request.write(bytes(65536)):
+                    await request.drain()
+        except (asyncio.CancelledError, CallerLeft):
+            given_up.set()
+            raise
+
+    async with serving(serve) as server:
+        caller = await server.caller()
+        caller.send(GET)
+        async with asyncio.timeout(5):
+            await given_up.wait()
+
+
 async def test_a_slow_head_is_408() -> None:
     async with serving(hello, ServerLimits(header_timeout=0.05)) as server:
         caller = await server.caller()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 from tests.kit.peer import Peer, listening
 from tests.kit.running import QUICK, one, running
 from tests.kit.scripted import OK, reply
+
+if TYPE_CHECKING:
+    import pytest
 
 PUT = b"PUT / HTTP/1.1\r\nHost: a\r\n"
 
@@ -97,3 +103,19 @@ async def test_expect_is_asked_again_only_of_who_has_not_had_the_body_yet() -> N
         await received_rest(second, b"hello")
         second.say(OK)
         assert (await caller.answer()).status == 200  # and 100 came once
+
+
+async def test_a_bug_while_a_body_is_passed_on_is_ours_and_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("sidecar.http1.client.ClientConnection.end_body", broken)
+    async with listening() as upstream, running(one(upstream.url), bug=True) as sidecar:
+        caller = await sidecar.caller()
+        caller.send(PUT + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await upstream.accept()
+        caller.send(b"0\r\n\r\n")
+        answer = await caller.answer()
+        assert (answer.status, json.loads(answer.body)["error"]["code"]) == (500, "internal_error")
+        assert "ZeroDivisionError" in (await sidecar.log.saying("internal error"))["exception"]
+        assert sidecar.runtime.breakers()["a"].snapshot()["recent_failures"] == 0

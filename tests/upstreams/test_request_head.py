@@ -154,7 +154,8 @@ async def test_a_trace_is_begun_where_there_is_none(sent: str) -> None:
     ],
 )
 async def test_a_request_signed_for_aws_gets_nothing_added(target: str, fields: tuple[str, ...]) -> None:
-    async with scripted() as upstream, running(one(upstream.url, upstream="forwarded = true")) as sidecar:
+    adds = 'forwarded = true\nheaders = { X-Key = "k" }\ndefault_headers = { X-Tenant = "t" }'
+    async with scripted() as upstream, running(one(upstream.url, upstream=adds)) as sidecar:
         answer = await sidecar.ask(target, *fields, "X-Sidecar-Token: t")
         assert answer.status == 200
         assert upstream.requests[0] == request(target, f"Host: {upstream.url[7:]}", *fields)
