@@ -63,7 +63,7 @@ class AccessLog:
         # One literal, and no enum's `value` (250 ns), `round` (280 ns) or decode of a known method.
         fields: Fields = {
             "timestamp": self._timestamp(),
-            "level": "info" if status < 500 else "warning",
+            "level": "info" if status < 500 and summary.outcome != "broke" else "warning",
             "message": "call finished",
             "correlation_id": call.correlation_id,
             "request_id": call.id,

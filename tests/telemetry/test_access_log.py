@@ -85,6 +85,14 @@ def test_the_trace_id_stands_where_there_is_one() -> None:
     assert lines.objects()[0]["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
 
 
+def test_a_reply_that_broke_off_is_a_warning_whatever_its_status() -> None:
+    lines = Lines()
+    broken = summary()
+    broken.outcome = "broke"
+    access_log(lines).write(finished_call(), broken)
+    assert lines.objects()[0]["level"] == "warning"
+
+
 @pytest.mark.parametrize(("status", "level"), [(200, "info"), (404, "info"), (503, "warning"), (0, "info")])
 def test_the_level_follows_the_status(status: int, level: str) -> None:
     lines = Lines()
