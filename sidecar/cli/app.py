@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from sidecar import __version__
+
 app = typer.Typer(
     name="sidecar",
-    help="A localhost proxy that gives any application resilience without a change to its code.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -18,6 +19,21 @@ ConfigFile = Annotated[
     str | None,
     typer.Option("-c", "--config", metavar="FILE", help="The policy file; else $SIDECAR_CONFIG, else ./sidecar.toml."),
 ]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sidecar {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def sidecar(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """A localhost proxy that gives any application resilience without a change to its code."""
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.dialects.refusal import body_of, lines_of, never_tells_off
 from sidecar.errors import CallerLeft, ForbiddenToken, InternalError, Refused, UpstreamError
-from sidecar.http1.reply_framing import status_line
+from sidecar.http1.reply_framing import DateLine, status_line
 from sidecar.listeners.reply_head import ReplyHeads, interim_lines
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class HttpListener:
         self._builtin = builtin
         self._crashed = crashed
         self._unreadable = unreadable
+        self._date = DateLine()
 
     async def serve(self, request: Request) -> None:
         """Answer one request."""
@@ -114,7 +115,13 @@ class HttpListener:
         body = body_of(refusal, call)
         head = self._heads.of_refusal(call, status, lines_of(refusal), tell_off=False)
         self._unreadable(call, refusal)
-        return b"%b%bContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (status_line(status), head, len(body), body)
+        return b"%b%b%bContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (
+            status_line(status),
+            self._date(),
+            head,
+            len(body),
+            body,
+        )
 
     def _answered_here(self, request: Request, call: Call) -> bool:
         open_to_all = call.path in OPEN_PATHS and isinstance(call.refusal, ForbiddenToken)

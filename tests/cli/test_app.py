@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from sidecar import __version__
 from tests.kit.commands import SIDECAR
 
 
@@ -19,6 +20,10 @@ def test_help_lists_the_commands() -> None:
     assert done.returncode == 0
     for command in ("run", "demo", "check", "schema"):
         assert command in done.stdout
+
+
+def test_the_version() -> None:
+    assert sidecar("--version").stdout == f"sidecar {__version__}\n"
 
 
 @pytest.mark.parametrize("arguments", [["walk"], ["run", "--fast"], ["check", "a", "b"]])

@@ -276,6 +276,7 @@ async def test_a_request_that_cannot_be_read_is_answered_with_ids_that_the_log_h
         caller.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
         answer = await caller.answer()
         assert answer.status == 400
+        assert "date" in answer.fields
         request_id = answer.fields["x-sidecar-request-id"]
         assert answer.fields["x-request-id"] == answer.fields["x-correlation-id"] == request_id
         assert json.loads(answer.body)["error"]["correlation_id"] == request_id

@@ -303,3 +303,8 @@ async def test_the_snapshot_of_a_global_limit_tells_what_is_left() -> None:
     assert rates.snapshot()["remaining"] == [10]
     rates.take("")
     assert rates.snapshot()["remaining"] == [9]
+
+
+def test_a_bucket_in_debt_has_nothing_left() -> None:
+    (window,) = windows_of(RateLimitSettings(per_minute=60))
+    assert window.quota(free=-3.0) == Quota(60, 60.0, 0, 63.0)
