@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.call import NO_DEADLINE
 from sidecar.config.resolve import resolve
+from sidecar.dialects.refusal import body_of
 from sidecar.engine.exchange import Engine
 from sidecar.engine.route import Limit, Route, RouteTable, Service, Target, key_function
 from sidecar.parts import Parts
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sidecar.call import Call
     from sidecar.config.resolve import Resolved, ResolvedRoute, ResolvedTarget, ResolvedUpstream
     from sidecar.engine.exchange import Exchange
+    from sidecar.errors import Refused
     from sidecar.settings import RateLimitSettings, RetrySettings, Settings, StaticSettings
     from sidecar.telemetry.observers import Telemetry
 
@@ -122,7 +124,7 @@ class _Builder:
         if most:
             inflight = self._parts.get("inflight", "", most, lambda: Concurrency(ConcurrencySettings(max=most)))
         unrouted = around.telemetry.unrouted
-        engine = Engine(RouteTable(routes), generation, around.clock, around.rng, unrouted, inflight)
+        engine = Engine(RouteTable(routes), generation, around.clock, around.rng, unrouted, inflight, size_of=_size_of)
         for name, service in self._parts.of("http"):
             if service.check is not None:
                 service.check.start(self._judge(self._rests.get(name, [])))
@@ -245,6 +247,10 @@ class _Builder:
             strip=route.strip.encode(),
             rewrite=route.rewrite.encode(),
         )
+
+
+def _size_of(refusal: Refused, call: Call) -> int:
+    return len(body_of(refusal, call))
 
 
 def _rules(protocol: str, retry: RetrySettings, failure_statuses: frozenset[int], *, idempotent: bool) -> Rules:

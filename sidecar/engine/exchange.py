@@ -52,6 +52,8 @@ class Engine:
     unmatched: RouteObserver
     inflight: Concurrency | None = None
     draining: bool = False
+    size_of: Callable[[Refused, Call], int] = lambda _refusal, _call: 0
+    """Bytes of the body that answers a refusal: it is written when the call is over and told of."""
     wheel: Wheel = field(default_factory=Wheel)
 
     def exchange(self, call: Call) -> Exchange:
@@ -91,6 +93,7 @@ class Exchange:
             self._finish("caller_left", CLIENT_CLOSED)
             raise
         except Refused as refusal:
+            self._call.bytes_out = self._engine.size_of(refusal, self._call)
             self._finish(refusal.label, refusal.http_status)
             raise
         except BaseException:

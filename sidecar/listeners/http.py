@@ -105,7 +105,6 @@ class HttpListener:
         status = refusal.http_status
         lines = self._heads.of_refusal(call, status, lines_of(refusal), tell_off=not never_tells_off(refusal))
         body = body_of(refusal, call)
-        call.bytes_out = len(body)
         request.respond(status, lines, body)
 
     def refuse(self, refusal: Refused, request: Request | None) -> bytes:

@@ -282,3 +282,10 @@ async def test_a_request_that_cannot_be_read_is_answered_with_ids_that_the_log_h
         assert json.loads(answer.body)["error"]["correlation_id"] == request_id
         line = await sidecar.log.saying("unreadable request")
         assert (line["request_id"], line["outcome"]) == (request_id, "invalid_request")
+
+
+async def test_the_log_tells_the_size_of_an_answer_of_our_own() -> None:
+    async with running(one(NOWHERE, path="/api/*")) as sidecar:
+        answer = await sidecar.ask("/other")
+        line = await sidecar.log.call(answer.fields["x-request-id"])
+    assert line["bytes_out"] == len(answer.body) > 0
