@@ -64,7 +64,7 @@ def profile_under_load(options: Options, nginx: str) -> None:
                 load = loaded(process, port, place, options.seconds)
                 until = time.monotonic() + WRITE_SECONDS
                 while not profile.exists() and time.monotonic() < until:
-                    time.sleep(0.05)
+                    time.sleep(0.05)  # another process writes it; nothing tells when
         print(f"{load.requests / load.seconds:,.0f} requests/s while profiled, {load.errors} errors\n")
         if options.exact:
             pstats.Stats(str(profile)).sort_stats("tottime").print_stats(options.top)

@@ -125,7 +125,7 @@ def wait_until_answered(popen: subprocess.Popen[bytes], port: int, path: str) ->
             if status == 200:
                 return
             last = f"status {status}"
-        time.sleep(0.05)
+        time.sleep(0.05)  # foreign processes: nothing tells when they listen
     raise NotReadyError(f"no good answer within {START_SECONDS:.0f} s: {last}")
 
 

@@ -7,7 +7,7 @@ window, its level, its open connections (rule 10).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Key = tuple[str, str, "Hashable"]
-
-
-class Closable(Protocol):
-    async def aclose(self) -> None: ...
 
 
 class Parts:

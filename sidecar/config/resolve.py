@@ -54,7 +54,6 @@ class ResolvedUpstream:
     """As in the file, with the protocol's `reuse`, `finish` and `via` where it says nothing."""
     urls: tuple[str, ...]
     timeout: TimeoutSettings
-    first_token_set: bool
     circuit_breaker: CircuitBreakerSettings | None
     rate_limit: RateLimitSettings | None
     concurrency: ConcurrencySettings | None
@@ -116,7 +115,6 @@ def resolve_upstream(settings: Settings, name: str) -> ResolvedUpstream:
         settings=own.model_copy(update=by_protocol),
         urls=own.addresses,
         timeout=merge(TimeoutSettings, timeout or (), preset.timeout),
-        first_token_set=origin("first_token", timeout or ()) is not None,
         circuit_breaker=_merge_unless_off(
             CircuitBreakerSettings, stack("circuit_breaker", owners), preset.circuit_breaker
         ),

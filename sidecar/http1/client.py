@@ -33,7 +33,7 @@ HIGH_WATER = 64 * 1024
 class ClientConnection(ReplyParser, asyncio.Protocol):
     """The client's end of one HTTP/1.1 connection.
 
-    `reused`: it has carried an exchange before. `bytes_written`, `bytes_seen`: of this
+    `reused`: it has carried an exchange before. `bytes_seen`: of this
     exchange, both ways. `peer` is the address it is connected to. Every wait raises
     an `ExchangeFailed` when the connection ends first. A cancelled exchange leaves
     the connection not `reusable`.
@@ -42,7 +42,7 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
     __slots__ = (
         "_drained", "_expecting", "_fd", "_go_ahead", "_idle", "_loop", "_lost", "_on_interim", "_poll",
         "_quiet_since", "_read_paused", "_request_left", "_timer", "_transport", "_waiter", "_write_paused",
-        "bytes_written", "idle_since", "leased", "on_lost", "peer", "reused",
+        "idle_since", "leased", "on_lost", "peer", "reused",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, lenient_length: bool = False) -> None:
@@ -64,7 +64,6 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
         self._quiet_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.reused = False
-        self.bytes_written = 0
         self.peer: object = None
         # The pool's marks.
         self.leased = False
@@ -98,7 +97,6 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
         self._on_interim = interim
         self._request_left = length
         self._idle = idle
-        self.bytes_written = len(data)
         self._expecting = True
         self._transport.write(data)
 
@@ -117,7 +115,6 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
             self._request_left -= len(piece)
         if self._lost or self._transport.is_closing():
             raise self._death()
-        self.bytes_written += len(piece)
         self._transport.write(piece)
 
     def end_body(self, trailers: Iterable[Header] = ()) -> None:
@@ -129,7 +126,6 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
             ending = b"0\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in trailers)
             self._request_left = 0
             if not self._lost:
-                self.bytes_written += len(ending)
                 self._transport.write(ending)
         elif self._request_left:
             self.close()

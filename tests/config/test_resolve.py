@@ -82,8 +82,11 @@ def test_the_default_policy_beats_the_protocol() -> None:
 
 
 def test_first_token_is_known_to_be_set() -> None:
-    assert not upstream({"protocol": "openai"}).first_token_set
-    assert upstream({"protocol": "openai"}, {"default": {"timeout": {"first_token": 9}}}).first_token_set
+    assert "first_token" not in upstream({"protocol": "openai"}).timeout.model_fields_set
+    set_in_the_file = upstream(
+        {"protocol": "openai"}, {"default": {"timeout": {"first_token": 9}}}
+    ).timeout.model_fields_set
+    assert "first_token" in set_in_the_file
 
 
 def test_a_c_gateway_is_called_one_at_a_time_on_a_connection_of_its_own() -> None:

@@ -201,10 +201,12 @@ async def test_an_aborted_chunked_reply_has_no_last_chunk() -> None:
 
 
 async def test_an_aborted_close_delimited_reply_is_reset() -> None:
+    seen = asyncio.Event()
+
     async def serve(request: Request) -> None:
         request.start(200, b"", None)
         request.write(b"some")
-        await asyncio.sleep(0.01)
+        await seen.wait()
         request.abort()
 
     async with serving(serve) as server:
@@ -212,6 +214,7 @@ async def test_an_aborted_close_delimited_reply_is_reset() -> None:
         caller.send(OLD)
         await caller.head()
         await caller.exactly(b"some")
+        seen.set()
         with pytest.raises(ConnectionResetError):
             await caller.ended()
 

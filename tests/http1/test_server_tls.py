@@ -56,10 +56,12 @@ async def _never(request: Request) -> None:
 async def test_an_aborted_close_delimited_reply_does_not_look_finished(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
+    seen = asyncio.Event()
+
     async def serve(request: Request) -> None:
         request.start(200, b"", None)
         request.write(b"some")
-        await asyncio.sleep(0.01)
+        await seen.wait()
         request.abort()
 
     async with serving(serve, tls=contexts[0], client_tls=contexts[1]) as server:
@@ -67,6 +69,7 @@ async def test_an_aborted_close_delimited_reply_does_not_look_finished(
         caller.send(b"GET / HTTP/1.0\r\n\r\n")
         await caller.head()
         await caller.exactly(b"some")
+        seen.set()
         with pytest.raises(ConnectionResetError):
             await caller.ended()
 
