@@ -19,9 +19,13 @@ from typing import TYPE_CHECKING, Self
 from sidecar.errors import BodyTooLarge, CallerLeft
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from sidecar.call import Header
+
+
+Piece = bytes | None
+"""What came of a body: some of it, or its end (`b""`; for messages, which may be empty, None)."""
 
 
 class ReplayMemory:
@@ -69,14 +73,17 @@ class Body:
     _trimmed = False
     complete = False
     """All of it has been read from the caller."""
-    _pending: asyncio.Future[bytes] | None = None
+    _pending: asyncio.Future[bytes] | asyncio.Future[bytes | None] | None = None
     _reading = 0
     """How many have begun to read: the last one's number."""
     _error: BaseException | None = None
+    _may_be_empty = False
+    _overhead = 0
+    _kind = "the body"
 
     def __init__(
         self,
-        pull: Callable[[], bytes | asyncio.Future[bytes]],
+        pull: Callable[[], Piece | asyncio.Future[bytes] | asyncio.Future[bytes | None]],
         *,
         length: int | None,
         memory: ReplayMemory | None = None,
@@ -102,7 +109,7 @@ class Body:
         """It can still be read from its start."""
         return not self._trimmed
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The pieces from the start, as often as asked while `replayable`.
 
         Raises what the caller's side raised (`BodyTooLarge`, `RequestTimeout`,
@@ -137,10 +144,33 @@ class Body:
             else:
                 await self._more()
 
+    async def collect(self, most: int) -> bytes | None:
+        """The whole body, from then on kept as such and always replayable; None when it is longer than `most` bytes.
+
+        Of a longer one nothing is lost that a later reader could have had.
+        """
+        if self.whole is not None:
+            return self.whole if len(self.whole) <= most else None
+        if self.length is not None and self.length > most:
+            return None
+        parts: list[bytes] = []
+        size = 0
+        async with contextlib.aclosing(self.pieces()) as pieces:
+            async for piece in pieces:
+                size += len(piece)
+                if size > most:
+                    return None
+                parts.append(piece)
+        self._release()
+        self._kept.clear()
+        self._trimmed = self._overflowed = False
+        self.whole = b"".join(parts)
+        return self.whole
+
     async def _more(self) -> None:
         if self._pending is None:
             piece = self._pull()
-            if isinstance(piece, bytes):
+            if piece is None or isinstance(piece, bytes):
                 self._take(piece)
                 return
             self._pending = piece
@@ -152,7 +182,7 @@ class Body:
         with contextlib.suppress(Exception):  # told by `_error`, to every reader alike
             await asyncio.shield(self._pending)
 
-    def _arrived(self, pending: asyncio.Future[bytes]) -> None:
+    def _arrived(self, pending: asyncio.Future[bytes] | asyncio.Future[bytes | None]) -> None:
         if pending is not self._pending:  # a reader was faster than the callback
             return
         self._pending = None
@@ -163,22 +193,27 @@ class Body:
         else:
             self._take(pending.result())
 
-    def _take(self, piece: bytes) -> None:
-        if not piece:
+    def _take(self, piece: bytes | None) -> None:
+        if not piece and (piece is None or not self._may_be_empty):
             self.complete = True
             return
         self.received += len(piece)
-        if self.max_bytes and self.received > self.max_bytes:
-            self._error = BodyTooLarge(f"the body is longer than {self.max_bytes} bytes")
+        if self.max_bytes and self._measure(piece) > self.max_bytes:
+            self._error = BodyTooLarge(f"{self._kind} is longer than {self.max_bytes} bytes")
             return
         self._kept.append(piece)
         if self._overflowed:
             return
-        fits = self._kept_size + len(piece) <= self.limit
-        if fits and (self._memory is None or self._memory.take(len(piece))):
-            self._kept_size += len(piece)
+        size = len(piece) + self._overhead
+        fits = self._kept_size + size <= self.limit
+        if fits and (self._memory is None or self._memory.take(size)):
+            self._kept_size += size
         else:
             self._overflowed = True
+
+    def _measure(self, _piece: bytes) -> int:
+        """What `max_bytes` is held against."""
+        return self.received
 
     def _release(self) -> None:
         if self._memory is not None:
@@ -192,3 +227,18 @@ class Body:
         self._release()
         self._kept.clear()
         self._trimmed = self._overflowed = True
+
+
+class Messages(Body):
+    """The request messages of a gRPC call: pieces are messages, one of which may be empty; `pull` ends with None.
+
+    `max_bytes` is held against each message. An empty message is not free to keep.
+    """
+
+    _may_be_empty = True
+    _overhead = 64
+    """Bytes that a kept message costs beside its own, about."""
+    _kind = "a message"
+
+    def _measure(self, piece: bytes) -> int:
+        return len(piece)

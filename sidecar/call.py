@@ -59,12 +59,17 @@ class Call:
     all that the caller sent: lower-case name to value, repeated fields joined with
     a comma. `target` is the request target byte for byte, `path` the same without
     the query.
+
+    Of a gRPC call `path` is `/package.Service/Method`, `headers` are the metadata with
+    lower-case names, `-bin` values as the bytes they stand for, and `body` are its messages.
     """
 
     # What else the listener reads off the request.
     idempotent: bool = False
     """By method or by the caller's word; a route may declare it on top."""
     secure: bool = False
+    unary: bool = False
+    """gRPC: known to be one message each way, so that its body is whole and its reply, too."""
     upgrade: bytes = b""
     """The `Upgrade` token asked for (lower case), empty when none."""
     expects_continue: bool = False
@@ -96,6 +101,8 @@ class Call:
 
     # What the listener tells telemetry.
     status: int = 0
+    code: str = ""
+    """The gRPC status that the caller got, by name."""
     bytes_out: int = 0
 
     def __init__(
@@ -166,6 +173,10 @@ class Sign(enum.Enum):
     EXTENSION_TIMEOUT = "extension_timeout"
     UNAVAILABLE = "unavailable"
     LIMIT_EXCEEDED = "rate_limit_exceeded"
+    TOO_LARGE = "too_large"
+    """The target cannot take a request of this size."""
+    MESSAGE_SIZE = "message_size"
+    """gRPC: a message was longer than one side takes."""
     NOT_OK = "not_ok"
     """c-gateway's `ok: false` with any other code."""
 
@@ -250,7 +261,15 @@ class Reply:
     length, None when it is unknown. `trailers` are complete when the chunks have
     ended. `closer` gives the connection back, or closes it when the body was not
     read to its end.
+
+    In a reply to a gRPC call the body is one message (`whole`, which may be empty) or many
+    (`chunks`), `headers` and `trailers` are the metadata before and behind it. `code` and
+    `message` are its status, complete when the chunks have ended, also when they raised; a
+    reply that is a status alone has neither `whole` nor `chunks`.
     """
+
+    code: str = ""
+    message: str = ""
 
     chunks: AsyncIterator[bytes] | None = None
     trailers: Sequence[Header] = ()
@@ -292,6 +311,11 @@ class Attempt(Protocol):
 
     def sent(self) -> None:
         """The request body is on its way whole: the attempt's clock starts now."""
+
+    def keep_slot(self) -> Callable[[], None]:
+        """The attempt's place at its target stays taken until what this gives is called, once: the
+        connection outlives the attempt.
+        """
 
 
 class Upstream(Protocol):

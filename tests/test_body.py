@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from sidecar.errors import BodyTooLarge, CallerLeft, RequestTimeout
 from tests.kit.virtual_loop import run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.virtual_time
 
@@ -288,7 +288,7 @@ def test_however_it_is_cut_short_the_next_reader_gets_all_of_it_or_is_told(
         memory = ReplayMemory(total)
         whole = b"".join(pieces)
         subject = body(Sender(*pieces, b""), limit=limit, memory=memory)
-        first = cast("AsyncGenerator[bytes]", subject.pieces())
+        first = subject.pieces()
         for _ in range(min(cancel_at, len(pieces))):
             await anext(first)
         await first.aclose()

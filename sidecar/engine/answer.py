@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.call import Reply, Sign, What
 from sidecar.errors import (
+    BodyTooLarge,
     CircuitOpen,
     DeadlineExceeded,
     NotTranslatable,
@@ -64,6 +65,8 @@ def own_error(facts: Facts, target: Target) -> Refused:
     """Our answer for an attempt that ended without a reply."""
     if facts.sign is Sign.OWN_CREDENTIAL_REFUSED:
         return UpstreamAuthFailed(f"{target.name} refuses our credential")
+    if facts.sign is Sign.TOO_LARGE:
+        return BodyTooLarge(f"{target.name} cannot take a request of this size: {facts.detail}")
     detail = f": {facts.detail}" if facts.detail else ""
     busy = BUSY_RETRY_AFTER if facts.what is What.OVERLOADED else None
     return _ERROR_OF[facts.what](f"{target.name}: {facts.what.value}{detail}", retry_after=busy)
@@ -94,7 +97,9 @@ class Answers:
             let_go(reply)
 
     def failed(self, target: Target, facts: Facts) -> None:
-        if self._attempted is None or self._attempted[0] is target:
+        if facts.what is What.CANNOT_CARRY:  # nothing was sent
+            self.skipped(own_error(facts, target))
+        elif self._attempted is None or self._attempted[0] is target:
             self._attempted = (target, own_error(facts, target))
 
     def skipped(self, refusal: Refused) -> None:

@@ -125,6 +125,11 @@ class Attempts:
         if self.last is None:
             self._timer.arm(self._until(self._target, now), now)
 
+    def keep_slot(self) -> Callable[[], None]:
+        """The upstream's connection outlives the attempt: the slot is given back by what is returned."""
+        slot, self.slot = self.slot, None
+        return _nothing if slot is None else slot.leave
+
     def broke(self) -> None:
         """The committed reply was cut: the breaker hears a failure on top of the success it was told."""
         self.last = BROKE
@@ -197,8 +202,14 @@ class Attempts:
         if outcome.rest > 0:
             target.rest.rest(now + outcome.rest, outcome.label)
             target.observer.rested(outcome.rest, outcome.label)
-        if outcome.same is not Same.FRESH:  # which is no attempt
+        if facts.what is What.CANNOT_CARRY:  # nothing was sent
+            call.attempts -= 1
+        elif outcome.same is not Same.FRESH:  # which is no attempt
             self._failed += 1
         if self._failed > 1 or facts.sign is Sign.OUT_OF_MONEY:
             call.should_retry = False
         return outcome
+
+
+def _nothing() -> None:
+    """There was no slot to keep."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sidecar.call import NO_DEADLINE, Outcome, Reply, Same, Sign, Step
 from sidecar.engine.answer import BUSY_RETRY_AFTER, THROTTLING, Answers, let_go, resting
 from sidecar.engine.timer import TICK
-from sidecar.errors import CircuitOpen, Overloaded, Refused
+from sidecar.errors import CircuitOpen, NotTranslatable, Overloaded, Refused
 from sidecar.policy.retry import after, backoff
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ class ChainRun:
             return await self._serve_static(target)
         answers, attempts, service = self.answers, self._attempts, target.service
         attempts.tried = 0
+        if target.carries is not None and not target.carries(self._call):
+            self._skip(target, NotTranslatable(f"{target.name} cannot carry this call"))
+            return None
         attempts.fresh = self._tried_at_once = False
         tried: list[int] = []
         while True:
@@ -195,7 +198,11 @@ class ChainRun:
         if self._index + 1 >= len(self._chain):
             return False
         now = self._clock()
-        return any(target.would_admit(now) for target in self._chain[self._index + 1 :] if not target.static)
+        return any(
+            target.would_admit(now) and (target.carries is None or target.carries(self._call))
+            for target in self._chain[self._index + 1 :]
+            if not target.static
+        )
 
     def _try_left(self) -> bool:
         """Tries on this target, keeping one attempt of the call for each target still to come."""

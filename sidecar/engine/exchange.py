@@ -142,7 +142,7 @@ class Exchange:
         call.deadline = call.caller_deadline
         if body.complete:
             call.deadline = min(call.deadline, call.started + route.deadline)
-        if route.idempotent:
+        if route.idempotent or call.path in route.idempotent_paths:
             call.idempotent = True
         if route.strip or route.rewrite:
             call.outgoing = route.outgoing(call.target)

@@ -87,6 +87,8 @@ class Target:
     observer: TargetObserver
     attempt_timeout: float = 0.0
     static: bool = False
+    carries: Callable[[Call], bool] | None = None
+    """Can it carry such a call at all? None: any that comes by this route."""
 
     def would_admit(self, now: float) -> bool:
         """It neither rests nor is open: another attempt could go here."""
@@ -108,6 +110,8 @@ class Route:
     weights: tuple[float, ...] | None = None
     limit: Limit | None = None
     concurrency: Concurrency | None = None
+    idempotent_paths: frozenset[bytes] = frozenset()
+    """gRPC methods that a target's protocol knows to be safe to send twice."""
     replay_buffer: int = 1 << 20
     max_body_bytes: int = 0
     max_headers: int = 0
