@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format bench clean
+.PHONY: help run demo test check format proto bench clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ check: $(VENV)/.dev ## lint, format and types
 format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
+
+proto: $(VENV)/.dev ## sidecar/pb/ from proto/
+	$(BIN)/python -m grpc_tools.protoc --proto_path=proto --python_out=sidecar/pb --pyi_out=sidecar/pb \
+		$(shell cd proto && find . -name '*.proto' | cut -c3-)
 
 bench: $(VENV)/.dev .venv-bench/bin/envoy ## this proxy beside its peers, in one run (needs wrk and nginx)
 	$(BIN)/python bench/run.py $(ARGS)

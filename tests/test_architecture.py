@@ -194,6 +194,7 @@ def test_importing_does_no_work() -> None:
     wrong = [
         f"{module}:{node.lineno}"
         for module in modules()
+        if not under(module, "sidecar.pb")  # protoc's own way of defining
         for node in tree(module).body
         if isinstance(node, ast.For | ast.While | ast.With | ast.AsyncFor | ast.AsyncWith)
         or (isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant))
