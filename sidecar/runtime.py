@@ -16,7 +16,8 @@ from sidecar.call import NO_DEADLINE
 from sidecar.config.resolve import resolve
 from sidecar.dialects.refusal import body_of
 from sidecar.engine.exchange import Engine
-from sidecar.engine.route import Limit, Route, RouteTable, Service, Target, key_function
+from sidecar.engine.route import Limit, Route, Service, Target, key_function
+from sidecar.engine.route_table import RouteTable
 from sidecar.parts import Parts
 from sidecar.policy.breaker import Breaker
 from sidecar.policy.budget import RetryBudget
@@ -241,6 +242,7 @@ class _Builder:
             max_headers=limits.max_headers if "max_headers" in own_limits else 0,
             max_header_bytes=limits.max_header_bytes if "max_header_bytes" in own_limits else 0,
             host=(match.host or "").lower().encode(),
+            grpc=(match.grpc or "").encode(),
             path=(match.path or "/*").encode(),
             methods=frozenset(method.encode() for method in match.methods),
             headers=tuple((name.lower().encode(), value.encode()) for name, value in match.headers.items()),

@@ -2,7 +2,8 @@
 
 What the first target that answered said last; a later target's refusal would
 mislead. If none answered, our own error: of the first target that was
-attempted, else of the first that was skipped.
+attempted, else of the first that was skipped; that a target cannot carry the call is
+told only where it is true of all of them.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class Answers:
     def skipped(self, refusal: Refused) -> None:
         if refusal.retry_after is not None:
             self.soonest = min(self.soonest, refusal.retry_after)
-        if self._skipped is None:
+        if self._skipped is None or _says_less(self._skipped) > _says_less(refusal):
             self._skipped = refusal
 
     def drop(self) -> None:
@@ -122,6 +123,13 @@ class Answers:
         if isinstance(self._skipped, RateLimited | CircuitOpen) and self.soonest < float("inf"):
             self._skipped.retry_after = self.soonest
         return self._skipped
+
+
+def _says_less(refusal: Refused) -> int:
+    """0 for a target that would have taken the call, another day; more for one that never could."""
+    if isinstance(refusal, BodyTooLarge):
+        return 1
+    return 2 if isinstance(refusal, NotTranslatable) else 0
 
 
 def let_go(reply: Reply) -> None:

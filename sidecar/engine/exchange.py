@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from sidecar.call import Call, Reply
     from sidecar.engine.observer import RouteObserver
-    from sidecar.engine.route import Limit, Route, RouteTable
+    from sidecar.engine.route import Limit, Route
+    from sidecar.engine.route_table import RouteTable
     from sidecar.policy.concurrency import Concurrency
 
 CLIENT_CLOSED = 499

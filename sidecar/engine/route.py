@@ -1,23 +1,22 @@
-"""Where a call goes: services, targets, routes, and the table that finds a route.
+"""Where a call goes: services, targets and routes.
 
 A `Service` is an upstream with what guards it, shared by all routes that lead
 there. A `Target` is a service as one route uses it. A `Route` is a compiled
 match with its chain. All of it is built once per configuration; a call only
-follows pointers, so its cost does not depend on how many routes there are:
-one dict look-up for an exact path, one per path segment for a prefix.
+follows pointers (`route_table.py` finds its route).
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sidecar.errors import MethodNotAllowed, NoRoute, RateLimited
+from sidecar.errors import RateLimited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from sidecar.call import Call, Upstream
     from sidecar.engine.observer import RouteObserver, TargetObserver
@@ -117,6 +116,8 @@ class Route:
     max_headers: int = 0
     max_header_bytes: int = 0
     host: bytes = b""
+    grpc: bytes = b""
+    """`package.Service/Method`, or a beginning of it with `*` behind; with it, the route takes gRPC calls alone."""
     path: bytes = b"/*"
     methods: frozenset[bytes] = frozenset()
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -168,98 +169,6 @@ class Route:
 
 def _under(path: bytes, prefix: bytes) -> bool:
     return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/")
-
-
-@dataclass(slots=True, eq=False)
-class _Paths:
-    """The routes of one host: exact paths, and prefixes without their `/*`."""
-
-    exact: dict[bytes, tuple[Route, ...]] = field(default_factory=dict)
-    prefix: dict[bytes, tuple[Route, ...]] = field(default_factory=dict)
-    longest: int = 0
-    """Bytes of the longest prefix: a path of 10,000 segments is not looked at segment by segment (40 ms)."""
-
-    def add(self, route: Route) -> None:
-        is_prefix = route.path.endswith(b"/*")
-        index, key = (self.prefix, route.path[:-2]) if is_prefix else (self.exact, route.path)
-        routes = (*index.get(key, ()), route)
-        index[key] = tuple(sorted(routes, key=lambda one: -(bool(one.methods) + len(one.headers))))
-        if is_prefix:
-            self.longest = max(self.longest, len(key))
-
-    def find(self, call: Call) -> Route | None:
-        path = call.path
-        for route in self.exact.get(path, ()):
-            if route.accepts(call):
-                return route
-        prefix = self.prefix
-        if len(path) > self.longest:
-            path = self._beginning(path)
-        while True:
-            if path in prefix:
-                for route in prefix[path]:
-                    if route.accepts(call):
-                        return route
-            if not path:
-                return None
-            cut = path.rfind(b"/")
-            path = path[:cut] if cut > 0 else b""  # asterisk-form has no slash: only `/*` is left
-
-    def _beginning(self, path: bytes) -> bytes:
-        """Of a path that is longer than all prefixes, the segments that one could match."""
-        return path[: max(path.rfind(b"/", 0, self.longest + 1), 0)]
-
-    def methods_at(self, call: Call) -> set[bytes]:
-        """The methods of all routes that the call misses by its method alone."""
-        candidates = list(self.exact.get(call.path, ()))
-        path = call.path
-        if len(path) > self.longest:
-            path = self._beginning(path)
-        while path:
-            candidates.extend(self.prefix.get(path, ()))
-            path = path[: max(path.rfind(b"/"), 0)]
-        candidates.extend(self.prefix.get(b"", ()))
-        return {method for route in candidates if route.headers_hold(call) for method in route.methods}
-
-
-class RouteTable:
-    """All routes, compiled. Host beats no host, an exact path beats a prefix, a longer
-    prefix beats a shorter, a method or header condition beats none.
-    """
-
-    __slots__ = ("_any_host", "_hosts", "routes")
-
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self.routes = tuple(routes)
-        self._any_host = _Paths()
-        self._hosts: dict[bytes, _Paths] = {}
-        for route in self.routes:
-            (self._hosts.setdefault(route.host, _Paths()) if route.host else self._any_host).add(route)
-
-    def match(self, call: Call) -> Route:
-        """The one route of a call. Raises `NoRoute`, or `MethodNotAllowed` if only the method is missing."""
-        named = self._hosts.get(hostname(call.host)) if self._hosts else None
-        if named is not None and (route := named.find(call)) is not None:
-            return route
-        route = self._any_host.find(call)
-        if route is not None:
-            return route
-        allow = self._any_host.methods_at(call)
-        if named is not None:
-            allow |= named.methods_at(call)
-        path = call.path.decode("latin-1")
-        if allow:
-            methods = sorted(method.decode("latin-1") for method in allow)
-            raise MethodNotAllowed(f"{path} takes {', '.join(methods)}", allow=methods)
-        raise NoRoute(f"no route matches {call.method.decode('latin-1')} {path}")
-
-
-def hostname(host: bytes) -> bytes:
-    """The host of a `Host` field in lower case, without its port and the dot that may end a full name."""
-    host = host.lower()
-    if host.startswith(b"["):
-        return host[: host.find(b"]") + 1]
-    return host.partition(b":")[0].rstrip(b".")
 
 
 def key_function(key: str) -> Callable[[Call], str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.engine.route import Route, hostname, key_function
+from sidecar.engine.route import Route, key_function
 from tests.kit.fakes import FakeRouteObserver, Transcript
 from tests.kit.stage import a_call
 
@@ -60,21 +60,6 @@ def test_whatever_is_rewritten_stays_a_path_with_its_query(
     seen = outgoing(target, strip=strip, rewrite=rewrite)
     assert seen.startswith(b"/")
     assert seen.endswith(b"?" + query)
-
-
-@pytest.mark.parametrize(
-    ("host", "name"),
-    [
-        (b"Example.org", b"example.org"),
-        (b"example.org:8080", b"example.org"),
-        (b"127.0.0.1:80", b"127.0.0.1"),
-        (b"[::1]:80", b"[::1]"),
-        (b"[::1]", b"[::1]"),
-        (b"", b""),
-    ],
-)
-def test_a_host_without_its_port(host: bytes, name: bytes) -> None:
-    assert hostname(host) == name
 
 
 def test_one_bucket_for_all() -> None:

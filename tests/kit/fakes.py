@@ -122,7 +122,7 @@ class FakeUpstream:
         if "crash" in scene.flags:
             raise ZeroDivisionError
         if scene.failure is not None:
-            raise UpstreamError(Facts(scene.failure))
+            raise UpstreamError(Facts(scene.failure, sign=scene.sign))
         return self._reply(scene)
 
     async def aclose(self) -> None:

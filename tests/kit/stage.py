@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from sidecar.body import Body
 from sidecar.call import NO_DEADLINE, Call, Wire
 from sidecar.engine.exchange import Engine
-from sidecar.engine.route import Limit, Route, RouteTable, Service, Target, key_function
+from sidecar.engine.route import Limit, Route, Service, Target, key_function
+from sidecar.engine.route_table import RouteTable
 from sidecar.errors import Refused, UpstreamError
 from sidecar.policy.breaker import Breaker
 from sidecar.policy.budget import RetryBudget
