@@ -97,7 +97,6 @@ _ROUTER_OK_FALSE = {
     Sign.EXTENSION_TIMEOUT: Outcome("extension_timeout", Verdict.FAILURE, next=True),
     Sign.UNAVAILABLE: Outcome("unavailable", Verdict.FAILURE, Same.BACKOFF, next=True),
     Sign.LIMIT_EXCEEDED: Outcome("throttled", Verdict.NOTHING, Same.BACKOFF, next=True),
-    Sign.NOT_OK: CLIENT_ERROR,
 }
 _LOST_CODES = frozenset({"UNAVAILABLE", "INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED"})
 
@@ -141,11 +140,24 @@ def _throttled(wait: float | None, rules: Rules, *, other_left: bool, again: boo
 
 
 def _after(told: Outcome, wait: float, rules: Rules, *, other_left: bool, again: bool) -> Outcome:
-    """Rows 8 and 10: a wait was told. Negative forbids another try here (gRFC A6)."""
-    longest = rules.patience if other_left else max(rules.patience, rules.max_retry_after)
-    same = Same.AFTER if again and 0 <= wait <= longest else Same.NO
+    """Rows 8 and 10: a wait was told, and the target rests until then."""
+    same = _waited(wait, rules, other_left=other_left) if again else Same.NO
     rest = min(max(wait, 0.0), rules.max_rest)
     return Outcome(told.label, told.verdict, same, next=told.next, wait=max(wait, 0.0), rest=rest)
+
+
+def _pushed_back(outcome: Outcome, wait: float | None, rules: Rules, *, other_left: bool) -> Outcome:
+    """A try that would come here after a backoff comes after the wait that was told, or not at all (gRFC A6)."""
+    if wait is None or outcome.same is not Same.BACKOFF:
+        return outcome
+    same = _waited(wait, rules, other_left=other_left)
+    return Outcome(outcome.label, outcome.verdict, same, next=outcome.next, wait=max(wait, 0.0))
+
+
+def _waited(wait: float, rules: Rules, *, other_left: bool) -> Same:
+    """Whether a wait that was told is waited out. A negative one forbids another try here (gRFC A6)."""
+    longest = rules.patience if other_left else max(rules.patience, rules.max_retry_after)
+    return Same.AFTER if 0 <= wait <= longest else Same.NO
 
 
 def _server_error(facts: Facts, call: Call, rules: Rules, *, other_left: bool) -> Outcome:
@@ -175,7 +187,7 @@ def _by_sign(sign: Sign, rules: Rules) -> Outcome:
         return REFUSAL
     if sign is Sign.FALSE_EMPTY_BODY:  # row 18
         return FALSE_EMPTY_BODY
-    return _ROUTER_OK_FALSE[sign]  # row 19
+    return _ROUTER_OK_FALSE.get(sign, CLIENT_ERROR)  # row 19; a message's size is the call's own matter: row 21
 
 
 def _by_code(facts: Facts, call: Call, rules: Rules, *, other_left: bool) -> Outcome:
@@ -186,14 +198,17 @@ def _by_code(facts: Facts, call: Call, rules: Rules, *, other_left: bool) -> Out
         return OK
     if code in _LOST_CODES:  # row 5
         same = Same.BACKOFF if code == "UNAVAILABLE" and safe and again else Same.NO
-        return Outcome("grpc_lost", Verdict.FAILURE, same, next=safe)
+        lost = Outcome("grpc_lost", Verdict.FAILURE, same, next=safe)
+        return _pushed_back(lost, facts.wait, rules, other_left=other_left)
     if code == "DEADLINE_EXCEEDED":  # row 6
         same = Same.BACKOFF if safe and again and not other_left else Same.NO
-        return Outcome("timeout", Verdict.FAILURE, same, next=safe)
+        late = Outcome("timeout", Verdict.FAILURE, same, next=safe)
+        return _pushed_back(late, facts.wait, rules, other_left=other_left)
     if code == "RESOURCE_EXHAUSTED":  # rows 8 and 9
         return _throttled(facts.wait, rules, other_left=other_left, again=again)
     if code == "UNIMPLEMENTED":  # row 14
         return UNIMPLEMENTED
     if code == "ABORTED" and rules.protocol == "router":  # row 17
-        return Outcome("aborted", Verdict.SUCCESS, Same.BACKOFF if again else Same.NO, next=True)
+        aborted = Outcome("aborted", Verdict.SUCCESS, Same.BACKOFF if again else Same.NO, next=True)
+        return _pushed_back(aborted, facts.wait, rules, other_left=other_left)
     return CLIENT_ERROR

@@ -22,6 +22,7 @@ PATIENCE, LONGEST = 5.0, 60.0
 HTTP = rules()
 LLM = rules(protocol="openai")
 ROUTER = rules(protocol="router")
+GRPC = rules(protocol="grpc")
 
 
 def judge(facts: Facts, *, safe: bool = True, left: bool = True, by: Rules = HTTP) -> Outcome:
@@ -60,6 +61,7 @@ def row(number: str, facts: Facts, by: Rules, safe: str, unsafe: str = "") -> Ro
 ROWS = [
     row("1a", Facts(What.BROKE), HTTP, "failure same=no next=no"),
     row("2", Facts(What.NO_CONNECTION), HTTP, "failure same=backoff next=yes"),
+    row("2", Facts(What.NO_CONNECTION), GRPC, "failure same=backoff next=yes"),
     row("3", Facts(What.DEAD_UNWRITTEN), HTTP, "nothing same=fresh next=no"),
     row("4", Facts(What.DEAD_WRITTEN), HTTP, "nothing same=at_once next=yes", "nothing same=no next=no"),
     row("5", Facts(What.RESET), HTTP, "failure same=backoff next=yes", "failure same=no next=no"),
@@ -69,12 +71,17 @@ ROWS = [
     row("5", grpc("UNKNOWN"), ROUTER, "failure same=no next=yes", "failure same=no next=no"),
     row("5", grpc("DATA_LOSS"), ROUTER, "failure same=no next=yes", "failure same=no next=no"),
     row("5", grpc("CANCELLED"), ROUTER, "failure same=no next=yes", "failure same=no next=no"),
+    row("5", grpc("UNAVAILABLE", 3), GRPC, "failure same=after next=yes", "failure same=no next=no"),
+    row("5", grpc("UNAVAILABLE", -1), GRPC, "failure same=no next=yes", "failure same=no next=no"),
+    row("5", grpc("INTERNAL", 3), GRPC, "failure same=no next=yes", "failure same=no next=no"),
     row("6", Facts(What.TIMED_OUT), HTTP, "failure same=no next=yes", "failure same=no next=no"),
     row("6", grpc("DEADLINE_EXCEEDED"), ROUTER, "failure same=no next=yes", "failure same=no next=no"),
+    row("6", grpc("DEADLINE_EXCEEDED", 3), GRPC, "failure same=no next=yes", "failure same=no next=no"),
     row("7", sign(Sign.OUT_OF_MONEY), LLM, "nothing same=no next=yes rest=900"),
     row("8", status(429, 3), HTTP, "nothing same=after next=yes rest=3"),
     row("8", status(429, 0), HTTP, "nothing same=after next=yes"),
     row("8", grpc("RESOURCE_EXHAUSTED", 3), ROUTER, "nothing same=after next=yes rest=3"),
+    row("8", grpc("RESOURCE_EXHAUSTED", -1), GRPC, "nothing same=no next=yes"),
     row("9", status(429), HTTP, "nothing same=backoff next=yes"),
     row("9", grpc("RESOURCE_EXHAUSTED"), ROUTER, "nothing same=backoff next=yes"),
     row("10", status(503, 3), HTTP, "failure same=after next=yes rest=3", "failure same=no next=no rest=3"),
@@ -95,7 +102,10 @@ ROWS = [
     row("15", sign(Sign.CONTEXT_LENGTH), LLM, "ok same=no next=yes"),
     row("16", sign(Sign.REFUSAL), LLM, "ok same=no next=no"),
     row("17", grpc("ABORTED"), ROUTER, "ok same=backoff next=yes"),
-    row("17", grpc("ABORTED"), rules(protocol="grpc"), "ok same=no next=no"),
+    row("17", grpc("ABORTED"), GRPC, "ok same=no next=no"),
+    row("17", grpc("ABORTED", 3), ROUTER, "ok same=after next=yes"),
+    row("17", grpc("ABORTED", -1), ROUTER, "ok same=no next=yes"),
+    row("17", grpc("ABORTED", 3), GRPC, "ok same=no next=no"),
     row("18", sign(Sign.FALSE_EMPTY_BODY), HTTP, "nothing same=at_once next=yes"),
     row("19", sign(Sign.EXTENSION_TIMEOUT), HTTP, "failure same=no next=yes"),
     row("19", sign(Sign.UNAVAILABLE), HTTP, "failure same=backoff next=yes"),
@@ -112,6 +122,7 @@ ROWS = [
     row("21", grpc("OK"), ROUTER, "ok same=no next=no"),
     row("21", grpc("NOT_FOUND"), ROUTER, "ok same=no next=no"),
     row("21", grpc("INVALID_ARGUMENT"), ROUTER, "ok same=no next=no"),
+    row("21", Facts(What.REPLY, grpc_code="RESOURCE_EXHAUSTED", sign=Sign.MESSAGE_SIZE), GRPC, "ok same=no next=no"),
 ]
 
 
@@ -157,21 +168,35 @@ def test_row_6_the_last_target_is_asked_again(facts: Facts) -> None:
     assert said(judge(facts, left=False, safe=False)) == "failure same=no next=no"
 
 
+WAITED_OUT = [
+    (0.0, True, "after"),
+    (PATIENCE, True, "after"),
+    (PATIENCE + 0.1, True, "no"),
+    (PATIENCE + 0.1, False, "after"),
+    (LONGEST, False, "after"),
+    (LONGEST + 0.1, False, "no"),
+    (-1.0, False, "no"),
+]
+
+
 @pytest.mark.parametrize("code", [429, 503])
-@pytest.mark.parametrize(
-    ("wait", "left", "same"),
-    [
-        (PATIENCE, True, "after"),
-        (PATIENCE + 0.1, True, "no"),
-        (PATIENCE + 0.1, False, "after"),
-        (LONGEST, False, "after"),
-        (LONGEST + 0.1, False, "no"),
-        (-1.0, False, "no"),
-    ],
-)
+@pytest.mark.parametrize(("wait", "left", "same"), WAITED_OUT)
 def test_rows_8_and_10_how_long_a_wait_is_waited_out(code: int, wait: float, left: bool, same: str) -> None:
     outcome = judge(status(code, wait), left=left)
     assert (outcome.same.value, outcome.wait, outcome.next) == (same, max(wait, 0.0), True)
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"])
+@pytest.mark.parametrize(("wait", "left", "same"), WAITED_OUT)
+def test_a_pushback_is_waited_out_instead_of_a_backoff(code: str, wait: float, left: bool, same: str) -> None:
+    outcome = judge(grpc(code, wait), left=left, by=ROUTER)
+    rest = max(wait, 0.0) if code == "RESOURCE_EXHAUSTED" else 0.0
+    assert (outcome.same.value, outcome.wait, outcome.next, outcome.rest) == (same, max(wait, 0.0), True, rest)
+
+
+@pytest.mark.parametrize(("wait", "left", "same"), [(3.0, False, "after"), (3.0, True, "no"), (-1.0, False, "no")])
+def test_row_6_a_pushback_counts_where_the_last_target_is_asked_again(wait: float, left: bool, same: str) -> None:
+    assert judge(grpc("DEADLINE_EXCEEDED", wait), left=left, by=GRPC).same.value == same
 
 
 def test_rows_8_and_10_patience_counts_on_the_last_target_too() -> None:
@@ -195,8 +220,9 @@ def test_rows_8_to_12_a_status_that_is_not_listed_is_not_tried_again_here(code: 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED", "DEADLINE_EXCEEDED"])
 def test_a_grpc_code_that_is_not_listed_is_not_tried_again_here(code: str) -> None:
-    outcome = judge(grpc(code), left=False, by=rules(protocol="router", grpc_codes=frozenset()))
-    assert (outcome.same, outcome.next) == (Same.NO, True)
+    for wait in (None, 3.0):
+        outcome = judge(grpc(code, wait), left=False, by=rules(protocol="router", grpc_codes=frozenset()))
+        assert (outcome.same, outcome.next) == (Same.NO, True)
 
 
 @pytest.mark.parametrize("code", [429, 500, 503, 529, 408])
