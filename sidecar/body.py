@@ -117,7 +117,7 @@ class Body:
         time: an earlier reader gets `Superseded`, since it would drop what the later one needs.
         """
         if self.whole is not None:
-            if self.whole:
+            if self.whole or self._may_be_empty:
                 yield self.whole
             return
         if self._trimmed:

@@ -74,6 +74,8 @@ class Call:
     """The `Upgrade` token asked for (lower case), empty when none."""
     expects_continue: bool = False
     caller_deadline: float = NO_DEADLINE
+    rpc_deadline: float = NO_DEADLINE
+    """gRPC: what `grpc-timeout` asked for; it counts for the whole call, not until evidence."""
     retry: bool = True
     fallback: bool = True
     retrying: bool = False

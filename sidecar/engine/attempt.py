@@ -97,7 +97,10 @@ class Attempts:
                 reply = await hold(reply)
         except UpstreamError as error:
             if reply is None:
-                self._settle(target, error.facts)
+                facts = error.facts
+                if facts.what is What.CALLER_DEADLINE:  # told by a channel that keeps time itself
+                    facts = self._cut(facts.what, self._clock() - began)
+                self._settle(target, facts)
             else:
                 self.facts = replace(error.facts, status=reply.status)
         except asyncio.CancelledError:
@@ -165,12 +168,15 @@ class Attempts:
         return until if until < deadline and self._chances.could_follow(None) else deadline
 
     def _cut_short(self, *, ours: bool, seconds: float) -> Facts:
-        assert self._target is not None
         what = What.CALLER_LEFT
         if ours:
             # Not the clock: uvloop counts whole milliseconds, and may fire half of one too early.
             late = self._timer.when >= self._call.caller_deadline
             what = What.CALLER_DEADLINE if late else What.TIMED_OUT
+        return self._cut(what, seconds)
+
+    def _cut(self, what: What, seconds: float) -> Facts:
+        assert self._target is not None
         return Facts(what, seconds=seconds, answered=self._target.service.answered_at >= self._began)
 
     def _settle(self, target: Target, facts: Facts) -> Outcome:

@@ -26,7 +26,17 @@ from sidecar.engine.attempt import Attempts
 from sidecar.engine.chain import ChainRun
 from sidecar.engine.timer import Timer, Wheel
 from sidecar.engine.waits import Waits
-from sidecar.errors import BodyTooLarge, CallerLeft, Draining, HeaderTooLarge, Overloaded, Refused, UpstreamError
+from sidecar.errors import (
+    BodyTooLarge,
+    CallerLeft,
+    Draining,
+    HeaderTooLarge,
+    InternalError,
+    Overloaded,
+    Refused,
+    UpstreamError,
+    UpstreamReset,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +50,9 @@ if TYPE_CHECKING:
 
 CLIENT_CLOSED = 499
 """nginx's status for a caller that left; it stands in the log only."""
+
+CANCELLED = "CANCELLED"
+"""gRPC's for the same."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,14 +104,14 @@ class Exchange:
             self._run = ChainRun(self._call, route, self._attempts, self._waits, self._engine.rng)
             reply = self._reply = await self._run.obtain()
         except (asyncio.CancelledError, CallerLeft):
-            self._finish("caller_left", CLIENT_CLOSED)
+            self._finish("caller_left", CLIENT_CLOSED, CANCELLED)
             raise
         except Refused as refusal:
             self._call.bytes_out = self._engine.size_of(refusal, self._call)
-            self._finish(refusal.label, refusal.http_status)
+            self._finish(refusal.label, refusal.http_status, refusal.grpc_code)
             raise
         except BaseException:
-            self._finish("internal_error", 500)
+            self._finish("internal_error", 500, InternalError.grpc_code)
             raise
         self._call.status = reply.status
         return reply
@@ -106,6 +119,8 @@ class Exchange:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        assert self._reply is not None
+        code = self._reply.code
         if error is None:
             last = self._attempts.last
             assert self._run is not None
@@ -113,13 +128,14 @@ class Exchange:
         elif isinstance(error, UpstreamError):
             self._attempts.broke()
             outcome = "broke"
+            code = code or UpstreamReset.grpc_code
         elif isinstance(error, asyncio.CancelledError | CallerLeft | ConnectionError):
-            outcome = "caller_left"
+            outcome, code = "caller_left", CANCELLED
         elif isinstance(error, Refused):  # the caller's own body went wrong behind its reply
-            outcome = error.label
+            outcome, code = error.label, error.grpc_code
         else:
-            outcome = "internal_error"
-        self._finish(outcome, self._call.status)
+            outcome, code = "internal_error", InternalError.grpc_code
+        self._finish(outcome, self._call.status, code)
 
     def _find(self) -> Route:
         call, engine = self._call, self._engine
@@ -163,8 +179,8 @@ class Exchange:
             raise Overloaded(f"{route.name} is busy", retry_after=BUSY_RETRY_AFTER)
         self._slots.append(route.concurrency)
 
-    def _finish(self, outcome: str, status: int) -> None:
-        """Release everything and tell the observers, once."""
+    def _finish(self, outcome: str, status: int, code: str) -> None:
+        """Release everything and tell the observers, once. `code` is the gRPC status of what the caller got."""
         if self._over:
             return
         self._over = True
@@ -179,7 +195,7 @@ class Exchange:
         for slot in self._slots:
             slot.leave()
         call.body.close()
-        call.status = status
+        call.status, call.code = status, code
         if not call.route:  # it never got as far as a route
             self._observer.started(call)
         waits = self._waits

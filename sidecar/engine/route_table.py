@@ -148,6 +148,17 @@ class RouteTable:
             raise MethodNotAllowed(f"{path} takes {', '.join(methods)}", allow=methods)
         raise NoRoute(f"no route matches {call.method.decode('latin-1')} {path}")
 
+    def into(self, service: bytes) -> bytes:
+        """A path by which calls to a gRPC service are routed, empty when no route leads to it."""
+        beginning = b"/%b/" % service
+        for route in self.routes:
+            pattern = b"/" + route.grpc
+            if route.grpc.endswith(b"*") and beginning.startswith(pattern[:-1]):
+                return beginning
+            if pattern.startswith(beginning):
+                return pattern.removesuffix(b"*")
+        return b""
+
     def _match_grpc(self, call: Call) -> Route:
         named = self._hosts_methods.get(hostname(call.host)) if self._hosts_methods else None
         route = None if named is None else named.find(call)

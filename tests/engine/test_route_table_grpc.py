@@ -188,3 +188,23 @@ def test_a_thousand_routes_cost_no_more_than_one_for_each_length() -> None:
     assert found(table, b"/service0999.S/M") == "service0999.*"
     assert found(table, b"/other.S/M") == "none"
     assert counted.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("shop.v1.Cart/*", b"/shop.v1.Cart/"),
+        ("shop.*", b"/shop.v1.Cart/"),
+        ("*", b"/shop.v1.Cart/"),
+        ("shop.v1.Cart/Add", b"/shop.v1.Cart/Add"),
+        ("shop.v1.Cart/A*", b"/shop.v1.Cart/A"),
+        ("shop.v1.Ca*", b"/shop.v1.Cart/"),
+        ("shop.v1.Carts/*", b""),
+        ("shop.v2.*", b""),
+    ],
+)
+def test_the_way_into_a_service_is_a_path_that_is_routed(pattern: str, path: bytes) -> None:
+    table = RouteTable([route(""), route(pattern)])
+    assert table.into(b"shop.v1.Cart") == path
+    if path:
+        assert found(table, path) == pattern

@@ -1,0 +1,41 @@
+"""Which gRPC methods are known, and which are unary."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.methods import Methods
+
+DECIDE = b"/beamline.flow.v1.Router/Decide"
+
+
+def test_the_routers_own_methods_are_known_without_a_word_in_the_file() -> None:
+    methods = Methods()
+    assert methods.is_unary(DECIDE)
+    assert methods.name(DECIDE) == "beamline.flow.v1.Router/Decide"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "unary"),
+    [
+        ("pkg.S/Get", b"/pkg.S/Get", True),
+        ("pkg.S/Get", b"/pkg.S/GetAll", False),
+        ("pkg.S/*", b"/pkg.S/Anything", True),
+        ("pkg.*", b"/pkg.S/Anything", True),
+        ("pkg.S/*", b"/other.S/Get", False),
+    ],
+)
+def test_the_file_says_which_are_unary(pattern: str, path: bytes, *, unary: bool) -> None:
+    assert Methods([pattern]).is_unary(path) is unary
+
+
+def test_a_method_that_a_caller_made_up_has_no_name_in_metrics() -> None:
+    assert Methods(["pkg.S/*"]).name(b"/pkg.S/MadeUp") == "other"
+
+
+def test_what_an_upstream_tells_is_known_from_then_on() -> None:
+    methods = Methods()
+    methods.learn({b"/pkg.S/Get": True, b"/pkg.S/Watch": False})
+    assert methods.is_unary(b"/pkg.S/Get")
+    assert not methods.is_unary(b"/pkg.S/Watch")
+    assert methods.name(b"/pkg.S/Watch") == "pkg.S/Watch"
