@@ -8,8 +8,8 @@ in JSON. All times are seconds, all sizes bytes.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Self
+from dataclasses import Field, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,21 +51,15 @@ class Kind(enum.StrEnum):
     """Sends 103 Early Hints before the reply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One kind of misbehaviour and its figures. `share` of the requests meet it, evenly
-    spread: at 0.5 every second one. `lasts` is for how long; 0 means until told otherwise.
+class Written:
+    """What a fault of any stand-in has in common: figures with defaults, which a person may write.
+
+    A frozen dataclass made from this one has at least `kind`, `share` and `lasts`.
     """
 
-    kind: Kind = Kind.NONE
-    share: float = 1.0
-    status: int = 500
-    delay: float = 2.0
-    retry_after: int = 1
-    events: int = 5
-    every: float = 0.2
-    size: int = 64 << 20
-    lasts: float = 0.0
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    share: float
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -80,7 +74,7 @@ class Fault:
     @classmethod
     def of(cls, figures: Mapping[str, object]) -> Self:
         """From names and values as JSON or a command line gives them. Raises `ValueError`."""
-        known: dict[str, object] = {field.name: getattr(HEALTHY, field.name) for field in fields(cls)}
+        known: dict[str, object] = {field.name: field.default for field in fields(cls)}
         made: dict[str, object] = {}
         for key, value in figures.items():
             if key not in known:
@@ -89,16 +83,18 @@ class Fault:
             try:
                 made[key] = make(value)
             except (TypeError, ValueError):
-                allowed = ", ".join(Kind) if key == "kind" else f"a number such as {known[key]}"
+                default = known[key]
+                allowed = f"a number such as {default}"
+                if isinstance(default, enum.StrEnum):
+                    allowed = ", ".join(type(default))
                 raise ValueError(f"{key}: {value!r} will not do (allowed: {allowed})") from None
-        return cls(**made)  # type: ignore[arg-type]  # each value was made by its field's own type
+        return cls(**made)
 
-    def __post_init__(self) -> None:
+    def check(self, *sizes: str) -> None:
+        """Raise `ValueError` when the share is none, or one of these figures is less than nothing."""
         if not 0 <= self.share <= 1:
             raise ValueError(f"share: {self.share} is not between 0 and 1")
-        if not 200 <= self.status <= 599:
-            raise ValueError(f"status: {self.status} is not between 200 and 599")
-        for name in ("delay", "retry_after", "events", "every", "size", "lasts"):
+        for name in sizes:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is less than nothing")
 
@@ -106,6 +102,28 @@ class Fault:
         """Whether the request number `count` (from 0) meets it; the same answer each time."""
         # The small addition keeps 0.1 + 0.1 + … from falling short of a whole by rounding.
         return int((count + 1) * self.share + 1e-9) > int(count * self.share + 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault(Written):
+    """One kind of misbehaviour and its figures. `share` of the requests meet it, evenly
+    spread: at 0.5 every second one. `lasts` is for how long; 0 means until told otherwise.
+    """
+
+    kind: Kind = Kind.NONE
+    share: float = 1.0
+    status: int = 500
+    delay: float = 2.0
+    retry_after: int = 1
+    events: int = 5
+    every: float = 0.2
+    size: int = 64 << 20
+    lasts: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.check("delay", "retry_after", "events", "every", "size", "lasts")
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"status: {self.status} is not between 200 and 599")
 
 
 HEALTHY = Fault()
