@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sidecar.http1.connect import Connector, Origin, tls_context
+from sidecar.http1.drains import Drains
 from sidecar.http1.pool import Pool, PoolLimits
+from sidecar.upstreams.c_gateway import CGatewayUpstream
+from sidecar.upstreams.gateway_head import GatewayHeadWriter
 from sidecar.upstreams.health import Checked, HealthCheck
 from sidecar.upstreams.http import Address, HttpUpstream
 from sidecar.upstreams.request_head import Additions, HeadWriter
@@ -25,14 +28,27 @@ SECRET_NAME = re.compile(r"key|token|auth|cookie|secret", re.IGNORECASE)
 
 
 class HttpService:
-    """An HTTP upstream with what belongs to it alone: its pools and its health check."""
+    """An HTTP upstream with what belongs to it alone: its pools, its health check, and what it reads to its end."""
 
-    def __init__(self, upstream: HttpUpstream, pools: tuple[Pool, ...], check: HealthCheck | None) -> None:
+    def __init__(
+        self,
+        upstream: HttpUpstream | CGatewayUpstream,
+        pools: tuple[Pool, ...],
+        check: HealthCheck | None,
+        drains: Drains | None = None,
+    ) -> None:
         self.upstream = upstream
         self.pools = pools
         self.check = check
+        self._drains = drains
+
+    def cut(self) -> None:
+        """Close at once what is still read to its end: the process is ending."""
+        if self._drains is not None:
+            self._drains.cut()
 
     async def aclose(self) -> None:
+        """Close what is idle; the busy connections end with their replies."""
         if self.check is not None:
             await self.check.aclose()
         await self.upstream.aclose()
@@ -42,16 +58,22 @@ def identity(upstream: ResolvedUpstream) -> Hashable:
     """What makes it the same client: a change of the breaker, say, does not close connections."""
     own = upstream.settings
     return (
-        upstream.urls, upstream.pool, upstream.timeout, upstream.health, own.headers, own.default_headers,
-        own.reuse, own.host, own.via, own.forwarded, own.tls, own.proxy,
+        own.protocol, upstream.urls, upstream.pool, upstream.timeout, upstream.health, own.headers, own.default_headers,
+        own.reuse, own.finish, own.host, own.via, own.forwarded, own.tls, own.proxy,
     )  # fmt: skip
 
 
 def http_service(
     upstream: ResolvedUpstream, environ: Mapping[str, str], via: bytes, wall: Callable[[], float]
 ) -> HttpService:
-    """The client of an http upstream. Raises `OSError` for certificates and proxies that cannot be used."""
+    """The client of an http or c-gateway upstream.
+
+    Raises `OSError` for certificates and proxies that cannot be used.
+    """
     settings = upstream.settings
+    gateway = settings.protocol == "c-gateway"
+    writer = GatewayHeadWriter if gateway else HeadWriter
+    drains = Drains() if settings.finish else None
     context = _context(upstream)
     headers, defaults = _pairs(settings.headers), _pairs(settings.default_headers)
     addresses, checked = [], []
@@ -62,8 +84,9 @@ def http_service(
             )
         except ValueError as error:  # mostly a proxy of the environment's that is none of HTTP's
             raise OSError(errno.EINVAL, f"upstreams.{upstream.name}: {error}") from error
-        limits = PoolLimits(upstream.pool.max, upstream.pool.idle, upstream.pool.idle_timeout)
-        connector = Connector(origin)
+        idle = upstream.pool.idle if settings.reuse else 0
+        limits = PoolLimits(upstream.pool.max, idle, upstream.pool.idle_timeout)
+        connector = Connector(origin, lenient_length=gateway)  # it tells a length twice when it is overloaded
         pool = Pool(connector, limits)
         base = b"" if origin.path else urlsplit(url).path.rstrip("/").encode()
         shown = b"%b://%b" % (origin.scheme.encode(), origin.authority)
@@ -78,7 +101,7 @@ def http_service(
             via=via if settings.via else b"",
             forwarded=settings.forwarded,
         )
-        head = HeadWriter(additions, (shown if origin.absolute_form else b"") + base)
+        head = writer(additions, (shown if origin.absolute_form else b"") + base)
         addresses.append(Address(pool, head, shown + base))
         if upstream.health is not None:
             checked.append(Checked(connector, head.check(upstream.health.path.encode())))
@@ -90,11 +113,14 @@ def http_service(
         wall=wall,
         reuse=settings.reuse,
         private=private,
+        finish=drains,
     )
     check = None
     if upstream.health is not None:
-        check = HealthCheck(upstream.name, checked, interval=upstream.health.interval, timeout=upstream.health.timeout)
-    return HttpService(client, tuple(address.pool for address in addresses), check)
+        interval, timeout = upstream.health.interval, upstream.health.timeout
+        check = HealthCheck(upstream.name, checked, interval=interval, timeout=timeout, finish=drains)
+    pools = tuple(address.pool for address in addresses)
+    return HttpService(CGatewayUpstream(client) if gateway else client, pools, check, drains)
 
 
 def _pairs(table: Mapping[str, str]) -> tuple[Header, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidecar.config.resolve import ResolvedUpstream, resolve
+from sidecar.upstreams.http import HttpUpstream
 from sidecar.wiring import HttpService, http_service, identity, unusable
 from tests.kit.policy_file import load
 from tests.kit.running import one
@@ -95,6 +96,7 @@ async def test_a_proxy_of_the_environment_that_cannot_be_used_is_told_without_it
 
 async def test_through_a_plain_proxy_the_target_is_a_whole_url_and_the_proxy_gets_our_credential() -> None:
     made = service('proxy = "http://me:pw@127.0.0.1:3128"', "http://api.example.com/base")
+    assert isinstance(made.upstream, HttpUpstream)
     (address,) = made.upstream._addresses
     assert address.head._base == b"http://api.example.com/base"
     assert b"Proxy-Authorization: Basic bWU6cHc=" in address.head._fixed

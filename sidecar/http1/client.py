@@ -12,13 +12,12 @@ costs one wake-up and is `whole`. No timer is set unless a read has to wait.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import select
 from typing import TYPE_CHECKING, cast
 
 from sidecar.http1.failures import ConnectionDied, ExchangeFailed, ReplyCut, ReplyStalled
 from sidecar.http1.reply_parser import ReplyParser
+from sidecar.http1.sockets import last_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -196,6 +195,21 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
                     self._timer = self._loop.call_later(self._idle, self._check_silence)
             await self._waiter
 
+    @property
+    def unanswered(self) -> bool:
+        """The request is out whole, and its reply is awaited or on its way."""
+        return self._expecting and self._request_left == 0 and not self.spent
+
+    def skip(self) -> asyncio.Future[None] | None:
+        """Throw away what has come of the reply; done when there is more. None: it has ended, well or not.
+
+        The idle time does not count any more, and interim replies go nowhere.
+        """
+        self._take()
+        self._on_interim, self._idle = None, 0.0
+        self._waiter = None if self.complete or self.error is not None else self._loop.create_future()
+        return self._waiter
+
     def detach(self) -> tuple[asyncio.Transport, bytes]:
         """After 101: the transport and what came behind the head. The connection is spent.
 
@@ -282,7 +296,9 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None and self._expecting and self._fd >= 0:
-            self._hear_last_words()
+            for data in last_words(self._fd, HIGH_WATER):
+                if self._expecting:
+                    self.data_received(data)
         self._ended(exc)
 
     def pause_writing(self) -> None:
@@ -320,20 +336,6 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
             return
         self.close()
         self._leave_pool()
-
-    def _hear_last_words(self) -> None:
-        """Read what came before the reset: an upstream that refuses a long body answers, closes and resets.
-
-        The loop gives up at the first write that fails, though the answer waits in the
-        socket, which is still open here. Lost without this: 4 of 100 such answers on uvloop,
-        23 on plain asyncio.
-        """
-        with contextlib.suppress(OSError):
-            for _ in range(16):
-                data = os.read(self._fd, HIGH_WATER)
-                if not data or not self._expecting:
-                    return
-                self.data_received(data)
 
     def _ended(self, exc: Exception | None) -> None:
         if self._lost:
@@ -375,7 +377,7 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
 
     def _check_silence(self) -> None:
         self._timer = None
-        if self._waiter is None or self._waiter.done() or not self._expecting:
+        if not self._idle or self._waiter is None or self._waiter.done() or not self._expecting:
             return
         left = self._quiet_since + self._idle - self._loop.time()
         if left > 0:

@@ -13,7 +13,9 @@ from sidecar.http1.failures import ExchangeFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sidecar.http1.client import ClientConnection
     from sidecar.http1.connect import Connector
+    from sidecar.http1.drains import Drains
 
 log = logging.getLogger("sidecar")
 
@@ -33,7 +35,11 @@ class Checked:
 
 
 class HealthCheck:
-    """Asks all addresses at each `interval` (seconds); the upstream is well when one of them answers 2xx."""
+    """Asks all addresses at each `interval` (seconds); the upstream is well when one of them answers 2xx.
+
+    With `finish` a check that takes longer than `timeout` is not cut, but read to its end; until then it
+    has failed, and its address is not asked again: an upstream that is stuck is not helped by more callers.
+    """
 
     def __init__(
         self,
@@ -42,11 +48,14 @@ class HealthCheck:
         *,
         interval: float,
         timeout: float,
+        finish: Drains | None = None,
     ) -> None:
         self._name = name
         self._addresses = tuple(addresses)
         self._interval = interval
         self._timeout = timeout
+        self._finish = finish
+        self._unfinished: set[Checked] = set()
         self._judge: Callable[[float], None] = _nobody
         self._well = True
         self._task: asyncio.Task[None] | None = None
@@ -74,6 +83,8 @@ class HealthCheck:
             await asyncio.sleep(self._interval)
 
     async def _ask(self, address: Checked) -> bool:
+        if address in self._unfinished:
+            return False
         try:
             async with asyncio.timeout(self._timeout):
                 connection = await address.connector.connect(self._timeout)
@@ -81,10 +92,22 @@ class HealthCheck:
                     connection.send(address.request)
                     head = await connection.head()
                 finally:
-                    connection.close()
+                    self._leave(connection, address)
         except (ExchangeFailed, TimeoutError):
             return False
         return 200 <= head.status < 300
+
+    def _leave(self, connection: ClientConnection, address: Checked) -> None:
+        if self._finish is None or not connection.unanswered:
+            connection.close()
+            return
+
+        def ended() -> None:
+            connection.close()
+            self._unfinished.discard(address)
+
+        self._unfinished.add(address)
+        self._finish.take(connection, ended)
 
 
 def _nobody(_seconds: float) -> None:

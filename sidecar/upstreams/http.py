@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sidecar.call import Attempt, Call, Headers
     from sidecar.http1.client import ClientConnection
+    from sidecar.http1.drains import Drains
     from sidecar.http1.pool import Pool
     from sidecar.http1.reply import ReplyHead
     from sidecar.upstreams.request_head import HeadWriter
@@ -48,7 +49,8 @@ class HttpUpstream:
     """Sends calls to one service. Times are seconds; `idle` is the longest silence inside a reply, 0 for any.
 
     `private`: a credential of ours is sent, so the answers' `Access-Control-*` fields
-    must not let a page read them.
+    must not let a page read them. `finish` reads to its end what a call has given up: until
+    then its place in the pool and its slot stay taken.
     """
 
     def __init__(
@@ -60,31 +62,34 @@ class HttpUpstream:
         wall: Callable[[], float],
         reuse: bool = True,
         private: bool = False,
+        finish: Drains | None = None,
     ) -> None:
         self._addresses = tuple(addresses)
         self._connect = connect
         self._idle = idle
         self._wall = wall
-        self._reuse = reuse
+        self.reuse = reuse
+        self.finish = finish
         self.private = private
 
     async def send(self, call: Call, attempt: Attempt) -> Reply:
         """One exchange with one address; returns at the reply's head."""
         address = self._addresses[attempt.address]
         pool = address.pool
-        connection = None if attempt.fresh or not self._reuse else pool.try_acquire()
+        head, whole = b"", call.body.whole
+        if whole is not None:  # made before there is a connection, which is then written to at once
+            head = address.head.write(call, length=len(whole), chunked=False)
+        connection = None if attempt.fresh or not self.reuse else pool.try_acquire()
         if connection is None:
             try:
-                connection = await pool.acquire(self._connect, fresh=attempt.fresh or not self._reuse)
+                connection = await pool.acquire(self._connect, fresh=attempt.fresh or not self.reuse)
             except ExchangeFailed as failure:
                 raise UpstreamError(Facts(failure.what, detail=failure.detail)) from failure
-        body = call.body
         sender: BodySender | None = None
         try:
-            if body.whole is not None:
-                head = address.head.write(call, length=len(body.whole), chunked=False)
+            if whole is not None:
                 connection.send(
-                    head + body.whole,
+                    head + whole,
                     head_only=call.method == b"HEAD",
                     upgrade=bool(call.upgrade),
                     idle=self._idle,
@@ -101,16 +106,14 @@ class HttpUpstream:
                 sender.check()
             raise UpstreamError(Facts(failure.what, detail=failure.detail)) from failure
         except BaseException:
-            connection.close()
-            pool.release(connection)
-            if sender is not None:
-                sender.stop()
+            _Closer(self, pool, connection, sender, attempt).close()
             raise
-        return self._reply(call, address, connection, reply, sender)
+        return self._reply(call, attempt, connection, reply, sender)
 
     def _reply(
-        self, call: Call, address: Address, connection: ClientConnection, head: ReplyHead, sender: BodySender | None
+        self, call: Call, attempt: Attempt, connection: ClientConnection, head: ReplyHead, sender: BodySender | None
     ) -> Reply:
+        address = self._addresses[attempt.address]
         headers, fields = forwardable(head.headers)
         status = head.status
         if b"location" in fields:
@@ -122,10 +125,10 @@ class HttpUpstream:
             wait = parse_wait(head.headers, self._wall) if status >= 400 else None
             facts = Facts(What.REPLY, status=status, wait=wait)
         reply = Reply(status, head.reason, headers, facts, fields, head.whole, head.length)
-        if head.whole is not None and sender is None and not connection.trailers and self._reuse and status != 101:
+        if head.whole is not None and sender is None and not connection.trailers and self.reuse and status != 101:
             address.pool.release(connection)
             return reply
-        reply.closer = closer = _Closer(address.pool, connection, sender, keep=self._reuse)
+        reply.closer = closer = _Closer(self, address.pool, connection, sender, attempt)
         if status == 101:
             reply.whole = None
             reply.tunnel = _Switched(connection)
@@ -178,23 +181,47 @@ class _Chunks:
 
 
 class _Closer:
-    """Gives the connection back once; one whose exchange is not complete is closed."""
+    """Gives the connection back once; one whose exchange is not complete is closed, or read to its end first.
 
-    __slots__ = ("_connection", "_keep", "_pool", "_sender")
+    With `finish` the attempt's slot is kept from now until the connection is given back.
+    """
 
-    def __init__(self, pool: Pool, connection: ClientConnection, sender: BodySender | None, *, keep: bool) -> None:
+    __slots__ = ("_closed", "_connection", "_finish", "_free", "_keep", "_pool", "_sender")
+
+    def __init__(
+        self,
+        upstream: HttpUpstream,
+        pool: Pool,
+        connection: ClientConnection,
+        sender: BodySender | None,
+        attempt: Attempt,
+    ) -> None:
         self._pool = pool
         self._connection = connection
         self._sender = sender
-        self._keep = keep
+        self._keep = upstream.reuse
+        self._finish = upstream.finish
+        self._free = attempt.keep_slot() if upstream.finish is not None else None
+        self._closed = False
 
     def close(self) -> None:
-        connection = self._connection
+        if self._closed:
+            return
+        self._closed = True
         if self._sender is not None:
             self._sender.stop()
+        if self._finish is not None and self._connection.unanswered:
+            self._finish.take(self._connection, self._give_back)
+        else:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        connection = self._connection
         if not self._keep or not connection.complete:
             connection.close()
         self._pool.release(connection)
+        if self._free is not None:
+            self._free()
 
 
 class _Switched:
