@@ -1,8 +1,8 @@
 """Our own errors, in the shape that the caller's client understands.
 
 OpenAI's error object on OpenAI's paths, Anthropic's where the caller named an
-Anthropic version, else ours. Pure functions: a refusal in, status, header lines
-and body out.
+Anthropic version, else ours; over gRPC a status with `google.rpc` details. Pure
+functions: a refusal in, status, header lines and body out.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import math
 from typing import TYPE_CHECKING
 
 import orjson
+from google.rpc import error_details_pb2, status_pb2
 
 from sidecar.errors import MethodNotAllowed, RateLimited, Refused
 
 if TYPE_CHECKING:
-    from sidecar.call import Call
+    from sidecar.call import Call, Headers
 
 _OPENAI_PATHS = (
     b"/v1/chat/completions",
@@ -43,6 +44,20 @@ _ANTHROPIC_TYPES = {
 
 _SAYS_WHEN = frozenset({"rate_limited", "overloaded", "draining"})
 """Refusals of ours that tell the caller's client when to come back, and never not to."""
+
+DOMAIN = "sidecar"
+"""Whose reasons those in `google.rpc.ErrorInfo` are."""
+
+LONGEST_TEXT = 512
+"""Characters of a gRPC status text: it is sent twice, and clients take 8 KiB of metadata in all. Callers' words are
+in it.
+"""
+
+# google.rpc.Code of the statuses that gRFC A54 leaves to a library or proxy.
+_CODES = {
+    "DEADLINE_EXCEEDED": 4, "PERMISSION_DENIED": 7, "RESOURCE_EXHAUSTED": 8, "UNIMPLEMENTED": 12, "INTERNAL": 13,
+    "UNAVAILABLE": 14,
+}  # fmt: skip
 
 
 def body_of(refusal: Refused, call: Call | None) -> bytes:
@@ -87,6 +102,39 @@ def lines_of(refusal: Refused) -> bytes:
         if refusal.label in _SAYS_WHEN:
             lines += b"retry-after-ms: %d\r\n" % math.ceil(refusal.retry_after * 1000)
     return lines
+
+
+def status_of(refusal: Refused, call: Call) -> tuple[str, str, Headers]:
+    """The gRPC status: code by name, text, and trailing metadata.
+
+    `grpc-status-details-bin` is a `google.rpc.Status` with an `ErrorInfo` whose reason is the
+    refusal's label in upper case, and a `RetryInfo` where a time is known.
+    `grpc-retry-pushback-ms` (gRFC A6) stands where the caller's client may come back by itself.
+    """
+    text = refusal.message[:LONGEST_TEXT]
+    status = status_pb2.Status(code=_CODES[refusal.grpc_code], message=text)
+    info = error_details_pb2.ErrorInfo(reason=refusal.label.upper(), domain=DOMAIN)
+    info.metadata.update(_told(refusal, call))
+    status.details.add().Pack(info)
+    trailers: Headers = []
+    if refusal.retry_after is not None:
+        milliseconds = math.ceil(refusal.retry_after * 1000)
+        later = error_details_pb2.RetryInfo()
+        later.retry_delay.FromMilliseconds(milliseconds)
+        status.details.add().Pack(later)
+        if refusal.label in _SAYS_WHEN:
+            trailers.append((b"grpc-retry-pushback-ms", b"%d" % milliseconds))
+    trailers.append((b"grpc-status-details-bin", status.SerializeToString()))
+    return refusal.grpc_code, text, trailers
+
+
+def _told(refusal: Refused, call: Call) -> dict[str, str]:
+    """What a person needs to find the call again, and a full limit's numbers."""
+    told: dict[str, object] = {"correlation_id": call.correlation_id, "request_id": call.id}
+    told |= {"route": call.route or None, "upstream": call.upstream or None}
+    if isinstance(refusal, RateLimited) and refusal.detail is not None:
+        told |= {name: refusal.detail.get(name) for name in ("limit_per_minute", "limit_per_hour")}
+    return {name: str(value) for name, value in told.items() if value is not None}
 
 
 def never_tells_off(refusal: Refused) -> bool:

@@ -6,17 +6,17 @@ for each pair and kept.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from sidecar.http1.fields import forwardable
+from sidecar.listeners.quota_lines import QuotaLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sidecar.call import Call, Header, Headers, Quota, Reply
+    from sidecar.call import Call, Header, Headers, Reply
 
-_OURS = frozenset(
+OURS = frozenset(
     {
         b"x-sidecar-request-id",
         b"x-sidecar-route",
@@ -35,8 +35,6 @@ _CATEGORIES = {
     409: b"invalid_request", 413: b"invalid_request", 422: b"invalid_request", 429: b"rate_limit",
 }  # fmt: skip
 
-_WINDOW_NAMES = {1.0: b"Second", 60.0: b"Minute", 3600.0: b"Hour", 86400.0: b"Day"}
-
 _MOST_PAIRS = 10_000
 
 _line = b": ".join
@@ -45,22 +43,21 @@ _line = b": ".join
 class ReplyHeads:
     """Encodes reply heads. `wall` is seconds since 1970, for `X-RateLimit-Reset-*`."""
 
-    __slots__ = ("_clock", "_names", "_server_timing", "_templates", "_wall")
+    __slots__ = ("_clock", "_names", "_quotas", "_server_timing")
 
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float], *, server_timing: bool = False) -> None:
         self._clock = clock
-        self._wall = wall
+        self._quotas = QuotaLines(wall)
         self._server_timing = server_timing
         self._names: dict[tuple[str, str, int], bytes] = {}
-        self._templates: dict[tuple[tuple[int, float], ...], bytes] = {}
 
     def of_reply(self, call: Call, reply: Reply) -> bytes:
         """Header lines for an upstream's reply; no status line, no framing."""
         fields = reply.fields
-        if _OURS.isdisjoint(fields):
+        if OURS.isdisjoint(fields):
             lines = [_line(pair) for pair in reply.headers]
         else:
-            lines = [_line(pair) for pair in reply.headers if pair[0].lower() not in _OURS]
+            lines = [_line(pair) for pair in reply.headers if pair[0].lower() not in OURS]
         lines.append(self._ours(call, sent_id=b"x-request-id" in fields))
         if reply.status >= 400:
             lines.append(_category(reply.status))
@@ -69,7 +66,7 @@ class ReplyHeads:
             if call.replay_off:
                 lines.append(b"X-Sidecar-Replay: off")
         if call.quotas is not None:
-            lines.append(self.quotas(call.quotas))
+            lines.append(self._quotas.of(call.quotas))
         if self._server_timing:
             taken = (self._clock() - call.started) * 1000
             lines.append(b'Server-Timing: total;dur=%.1f;desc="attempts=%d"' % (taken, call.attempts))
@@ -84,7 +81,7 @@ class ReplyHeads:
         if call.replay_off:
             parts.append(b"X-Sidecar-Replay: off")
         if call.quotas is not None:
-            parts.append(self.quotas(call.quotas))
+            parts.append(self._quotas.of(call.quotas))
         parts.append(b"")
         return b"\r\n".join(parts)
 
@@ -111,38 +108,6 @@ class ReplyHeads:
         self._names[call.route, call.upstream, call.generation] = named
         return named
 
-    def quotas(self, quotas: list[Quota]) -> bytes:
-        """What is left of the route's rate limit, in the IETF draft's fields and in the older ones."""
-        windows = tuple([(quota.limit, quota.window) for quota in quotas])
-        template = self._templates.get(windows) or self._template(windows)
-        now = math.ceil(self._wall())
-        numbers: list[int] = []
-        older: list[int] = []
-        for quota in quotas:
-            reset = math.ceil(quota.reset)
-            numbers += (quota.remaining, reset)
-            older += (quota.remaining, now + reset)
-        return template % (*numbers, *older)
-
-    def _template(self, windows: tuple[tuple[int, float], ...]) -> bytes:
-        """The lines for these windows (limit, seconds), with places for what changes from call to call."""
-        policies, states, older = [], [], []
-        for limit, seconds in windows:
-            name = _WINDOW_NAMES[seconds]
-            policies.append(b'"%b";q=%d;w=%d' % (name.lower(), limit, seconds))
-            states.append(b'"%b";r=%%d;t=%%d' % name.lower())
-            older.append(
-                b"\r\nX-RateLimit-Limit-%b: %d\r\nX-RateLimit-Remaining-%b: %%d\r\nX-RateLimit-Reset-%b: %%d"
-                % (name, limit, name, name)
-            )
-        template = b"RateLimit-Policy: %b\r\nRateLimit: %b%b" % (
-            b", ".join(policies),
-            b", ".join(states),
-            b"".join(older),
-        )
-        self._templates[windows] = template
-        return template
-
 
 def interim_lines(headers: Headers) -> bytes:
     """The fields of a 1xx reply that may go on to the caller."""
@@ -150,6 +115,10 @@ def interim_lines(headers: Headers) -> bytes:
     return b"".join(b"%b: %b\r\n" % pair for pair in kept)
 
 
+def category(status: int) -> bytes:
+    """What kind of failure a status of 400 or more is, from a closed set."""
+    return _CATEGORIES.get(status) or (b"server" if status >= 500 else b"unknown")
+
+
 def _category(status: int) -> bytes:
-    category = _CATEGORIES.get(status) or (b"server" if status >= 500 else b"unknown")
-    return b"X-Sidecar-Error-Category: " + category
+    return b"X-Sidecar-Error-Category: " + category(status)
