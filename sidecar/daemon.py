@@ -10,45 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import ipaddress
 import logging
-import os
 import secrets
 import signal
-import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
 from sidecar import __version__
-from sidecar.accepting import Acceptor, bind
-from sidecar.admin import answers
-from sidecar.admin.api import admin_app
-from sidecar.admin.probe import probe_app
-from sidecar.admin.server import AdminServer, serve
-from sidecar.body import ReplayMemory
 from sidecar.config import load
-from sidecar.descriptors import fitting, raise_limit
-from sidecar.errors import ConfigError, NoRoute
+from sidecar.errors import ConfigError
 from sidecar.http1.connections import Connections
-from sidecar.http1.server import ServerConnection, ServerLimits
-from sidecar.ids import Ids
-from sidecar.listeners.http import HttpListener
-from sidecar.listeners.read_call import Access, CallReader
-from sidecar.listeners.reply_head import ReplyHeads
+from sidecar.listening import Listening
 from sidecar.runtime import Surroundings, Switch, build
-from sidecar.settings import parse_address
 from sidecar.telemetry.start import process_log_to, telemetry_to
-from sidecar.view import View, allowed_hosts, allowed_origins, exposure
-from sidecar.wiring import HttpService, unusable
+from sidecar.upstreams.grpc import GrpcUpstream
+from sidecar.view import View, exposure
+from sidecar.wiring import HttpService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from sidecar.call import Call
     from sidecar.config import Loaded
     from sidecar.runtime import Runtime
-    from sidecar.settings import LimitsSettings, TlsServerSettings
     from sidecar.telemetry.log_writer import LogWriter
 
 log = logging.getLogger("sidecar")
@@ -81,10 +64,8 @@ class Daemon:
         self._connections = Connections()
         self._via = b"1.1 sidecar-" + secrets.token_hex(8).encode()
         self._around = Surroundings(self._telemetry, environ, self._via, self._clock)
-        self._acceptor: Acceptor | None = None
-        self._reader: CallReader | None = None
+        self._listening: Listening | None = None
         self._reloading = asyncio.Lock()
-        self._servers: list[AdminServer] = []
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self.view: View | None = None
@@ -99,8 +80,9 @@ class Daemon:
         runtime = await build(self._loaded.settings, self._around)
         switch = Switch(runtime)
         view = self.view = View(switch, self._telemetry, self._loaded, self._clock, self.reload)
+        self._listening = Listening(self._around, self._connections, view, switch)
         try:
-            await self._listen(view, switch)
+            await self._listening.open(self._loaded.settings)
         except BaseException:
             await self._close()
             raise
@@ -150,8 +132,8 @@ class Daemon:
             view.switch.runtime = runtime
             self._loaded = view.loaded = loaded
             view.stale = ""
-            if self._reader is not None:
-                self._reader.access = _access(runtime)
+            if self._listening is not None:
+                self._listening.allow(runtime)
             live = {"generation": runtime.engine.generation, "hash": loaded.hash}
             changed = {**live, **await _retire(before, runtime)}
             self._telemetry.retire(
@@ -163,79 +145,6 @@ class Daemon:
             async with view.live:
                 view.live.notify_all()
             return changed
-
-    # Start.
-
-    async def _listen(self, view: View, switch: Switch) -> None:
-        settings = self._loaded.settings
-        listen, limits = settings.listen, settings.limits
-        if (address := parse_address(listen.http)) is not None:
-            most = fitting(limits.max_connections, raise_limit())
-            if most < limits.max_connections:
-                log.warning("max_connections is lowered to %d, to fit the file-descriptor limit", most)
-            tls = _tls("http", listen.http_tls)
-            listener = self._http_listener(view, switch)
-            try:
-                sockets = bind(address)
-            except OSError as error:
-                raise _cannot_bind("listen.http", listen.http, error) from error
-            self._acceptor = Acceptor(
-                sockets,
-                self._connection_factory(listener, limits, secure=tls is not None),
-                self._connections,
-                most=most,
-                tls=tls,
-            )
-            self._acceptor.start()
-            view.addresses["http"] = self._acceptor.address
-        apps = (
-            ("admin", listen.admin, admin_app(view), listen.admin_tls),
-            ("probe", listen.probe, probe_app(view), None),
-        )
-        for name, text, app, app_tls in apps:
-            if (address := parse_address(text)) is None:
-                continue
-            app_context = _tls(name, app_tls)
-            try:
-                server = await serve(app, address, app_context)
-            except OSError as error:
-                raise _cannot_bind(f"listen.{name}", text, error) from error
-            self._servers.append(server)
-            view.addresses[name] = server.address
-
-    def _http_listener(self, view: View, switch: Switch) -> HttpListener:
-        settings = switch.runtime.settings
-        memory = ReplayMemory(settings.limits.replay_total)
-        reader = self._reader = CallReader(_access(switch.runtime), Ids(), memory, self._via, self._clock)
-        heads = ReplyHeads(self._clock, time.time, server_timing=settings.telemetry.server_timing)
-        told = answers.builtin(view)
-
-        def builtin(call: Call) -> tuple[int, bytes, bytes] | None:
-            try:
-                switch.runtime.engine.table.match(call)
-            except NoRoute:
-                return told(call.path, call.fields.get(b"accept", b""))
-            return None
-
-        return HttpListener(reader, heads, switch.exchange, builtin, _crashed, self._telemetry.unreadable)
-
-    def _connection_factory(
-        self, listener: HttpListener, limits: LimitsSettings, *, secure: bool
-    ) -> Callable[[], ServerConnection]:
-        server_limits = ServerLimits(
-            max_headers=limits.max_headers,
-            max_header_bytes=limits.max_header_bytes,
-            header_timeout=limits.header_timeout,
-            body_timeout=limits.body_timeout,
-            keepalive=limits.keepalive,
-        )
-
-        def crashed(error: BaseException) -> None:
-            log.error("a connection failed", exc_info=error)
-
-        return lambda: ServerConnection(
-            listener.serve, server_limits, listener.refuse, self._connections, secure, crashed=crashed
-        )
 
     def _watch(self, switch: Switch) -> None:
         states = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
@@ -251,31 +160,45 @@ class Daemon:
 
     async def _drain(self) -> None:
         assert self.view is not None
-        limits = self.view.runtime.settings.limits
+        assert self._listening is not None
+        listening, limits = self._listening, self.view.runtime.settings.limits
         self.view.draining = True
+        listening.health.serving = False
         ends = self._clock() + limits.drain
-        log.info("draining", extra={"fields": {"connections": self._connections.count}})
+        log.info("draining", extra={"fields": {"connections": self._connections.count, "rpcs": listening.rpcs}})
         if not self._on_terminal:
             await self._until_nobody_came(limits.linger, ends)
         self._connections.draining = True
         self.view.runtime.engine.draining = True
-        if self._acceptor is not None:
-            self._acceptor.close()
+        listening.accept_no_more()
         self._connections.close_idle()
-        await self._until(lambda: self._connections.count == 0, ends)
+        await asyncio.gather(
+            listening.end_rpcs(max(0.0, ends - self._clock())), self._until(lambda: self._connections.count == 0, ends)
+        )
 
     async def _until_nobody_came(self, linger: float, ends: float) -> None:
-        """Until no caller connection was open for `linger` seconds, at most until `ends`."""
+        """Until no caller connection was open for `linger` seconds, at most until `ends`.
+
+        grpcio does not show its connections: there it is calls that count.
+        """
+        assert self._listening is not None
+        listening = self._listening
+
+        def somebody() -> bool:
+            return self._connections.count + listening.rpcs > 0
+
         while self._clock() < ends:
-            await self._until(lambda: self._connections.count == 0, ends)
+            await self._until(lambda: not somebody(), ends)
             quiet_until = min(self._clock() + linger, ends)
-            await self._until(lambda: self._connections.count > 0, quiet_until)
-            if self._connections.count == 0:
+            await self._until(somebody, quiet_until)
+            if not somebody():
                 return
 
     async def _until(self, holds: Callable[[], bool], ends: float) -> None:
-        """Until the connections are such, or `ends` (clock)."""
+        """Until the callers are such, or `ends` (clock)."""
+        assert self._listening is not None
         changed = asyncio.Event()
+        self._listening.on_rpcs(changed.set)
         heard = self._connections.on_change
 
         def on_change() -> None:
@@ -295,13 +218,13 @@ class Daemon:
             self._connections.on_change = heard
 
     async def _close(self) -> None:
-        if self._acceptor is not None:
-            self._acceptor.close()
+        if self._listening is not None:
+            self._listening.accept_no_more()
+            await self._listening.end_rpcs(None)
         if cut := self._connections.abort_all():
             await asyncio.wait(cut, timeout=_LAST_WORDS)
-        for server in self._servers:
-            await server.aclose()
-        self._servers.clear()
+        if self._listening is not None:
+            await self._listening.aclose()
         if self.view is not None:
             await self.view.runtime.aclose()
             if self.view.addresses:
@@ -333,54 +256,17 @@ def handle_signals(daemon: Daemon) -> None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(daemon.stop))
 
 
-def _access(runtime: Runtime) -> Access:
-    listen = runtime.settings.listen
-    return Access(
-        hosts=allowed_hosts(runtime),
-        origins=allowed_origins(runtime),
-        token=listen.http_token.encode(),
-        trusted=tuple(ipaddress.ip_network(network) for network in listen.trusted),
-    )
-
-
 async def _retire(before: Runtime, after: Runtime) -> dict[str, list[str]]:
     """Close what only the old runtime had; what was made, kept and dropped, by kind and name."""
     old, new = before.parts.keys(), after.parts.keys()
     for part in after.parts.dropped():
-        if isinstance(part, HttpService):
+        if isinstance(part, HttpService | GrpcUpstream):
             await part.aclose()
     return {
         "made": sorted({f"{kind} {name}" for kind, name, _ in new - old}),
         "kept": sorted({f"{kind} {name}" for kind, name, _ in new & old}),
         "dropped": sorted({f"{kind} {name}" for kind, name, _ in old - new}),
     }
-
-
-def _crashed(call: Call, error: BaseException) -> None:
-    log.error("internal error", exc_info=error, extra={"fields": {"request_id": call.id, "route": call.route}})
-
-
-def _tls(listener: str, settings: TlsServerSettings | None) -> ssl.SSLContext | None:
-    """TLS for a listener. Raises `OSError` that names the key, for files that cannot be used."""
-    if settings is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.cert, settings.key)
-        if settings.client_ca:
-            context.load_verify_locations(settings.client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:  # an ssl.SSLError is one
-        raise unusable(f"listen.{listener}_tls", (settings.cert, settings.key, settings.client_ca), error) from error
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _cannot_bind(key: str, text: str, error: OSError) -> OSError:
-    """The same error, naming the key and the address: what a person needs to mend it."""
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    hint = " (is another sidecar running?)" if error.errno == errno.EADDRINUSE else ""
-    return OSError(error.errno, f"{key}: cannot listen on {text}: {reason}{hint}")
 
 
 def _upstream_connections(runtime: Runtime) -> Iterator[tuple[tuple[str, ...], float]]:

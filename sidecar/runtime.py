@@ -12,12 +12,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sidecar.call import NO_DEADLINE
+from sidecar.call import NO_DEADLINE, Wire
 from sidecar.config.resolve import resolve
 from sidecar.dialects.refusal import body_of
 from sidecar.engine.exchange import Engine
 from sidecar.engine.route import Limit, Route, Service, Target, key_function
 from sidecar.engine.route_table import RouteTable
+from sidecar.methods import Methods
 from sidecar.parts import Parts
 from sidecar.policy.breaker import Breaker
 from sidecar.policy.budget import RetryBudget
@@ -29,16 +30,20 @@ from sidecar.policy.rest import Rest
 from sidecar.settings import CircuitBreakerSettings, ConcurrencySettings
 from sidecar.upstreams.static import StaticUpstream
 from sidecar.wiring import HttpService, http_service, identity
+from sidecar.wiring_grpc import grpc_identity, grpc_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sidecar.call import Call
+    from sidecar.call import Call, Upstream
     from sidecar.config.resolve import Resolved, ResolvedRoute, ResolvedTarget, ResolvedUpstream
     from sidecar.engine.exchange import Exchange
     from sidecar.errors import Refused
     from sidecar.settings import RateLimitSettings, RetrySettings, Settings, StaticSettings
     from sidecar.telemetry.observers import Telemetry
+
+GRPC = frozenset({"grpc", "router"})
+"""Protocols that are gRPC on the wire."""
 
 UNHEALTHY = "unhealthy"
 """Why a target rests whose active check fails."""
@@ -59,11 +64,12 @@ class Surroundings:
 class Runtime:
     """One configuration, running."""
 
-    def __init__(self, settings: Settings, resolved: Resolved, engine: Engine, parts: Parts) -> None:
+    def __init__(self, settings: Settings, resolved: Resolved, engine: Engine, parts: Parts, methods: Methods) -> None:
         self.settings = settings
         self.resolved = resolved
         self.engine = engine
         self.parts = parts
+        self.methods = methods
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -79,6 +85,8 @@ class Runtime:
         """Close everything; calls in flight are cut."""
         for service in self.services().values():
             await service.aclose()
+        for _, upstream in self.parts.of("grpc"):
+            await upstream.aclose()
 
 
 class Switch:
@@ -129,7 +137,8 @@ class _Builder:
         for name, service in self._parts.of("http"):
             if service.check is not None:
                 service.check.start(self._judge(self._rests.get(name, [])))
-        return Runtime(settings, self._resolved, engine, self._parts)
+        patterns = [pattern for upstream in settings.upstreams.values() for pattern in upstream.unary]
+        return Runtime(settings, self._resolved, engine, self._parts, Methods(patterns))
 
     def _judge(self, rests: list[Rest]) -> Callable[[float], None]:
         """What a health check's verdict does: all targets of the upstream rest, or go on."""
@@ -149,9 +158,7 @@ class _Builder:
         if name in self._services:
             return self._services[name]
         around, parts = self._around, self._parts
-        http = parts.get(
-            "http", name, identity(upstream), lambda: http_service(upstream, around.environ, around.via, around.wall)
-        )
+        client = self._client(upstream)
         breaker = None
         if (circuit := upstream.circuit_breaker) is not None:
             listeners = (around.telemetry.breaker_moved,)
@@ -161,11 +168,29 @@ class _Builder:
             addresses = parts.get(
                 "addresses", name, upstream.urls, lambda: Addresses(len(upstream.urls), around.clock, around.rng)
             )
-        service = Service(name, http.upstream, breaker, addresses=addresses)
+        service = Service(name, client, breaker, addresses=addresses)
         service.limit = self._limit(f"upstream {name}", upstream.rate_limit)
         service.concurrency = self._concurrency(f"upstream {name}", upstream.concurrency)
         self._services[name] = service
         return service
+
+    def _client(self, upstream: ResolvedUpstream) -> Upstream:
+        """What sends to it, by its protocol."""
+        name, around, parts, limits = upstream.name, self._around, self._parts, self._settings.limits
+        if upstream.settings.protocol in GRPC:
+            most = limits.max_body_bytes or limits.max_held_bytes
+            return parts.get(
+                "grpc",
+                name,
+                grpc_identity(upstream, most, limits.max_header_bytes),
+                lambda: grpc_upstream(
+                    upstream, around.via, around.clock, max_message=most, max_metadata=limits.max_header_bytes
+                ),
+            )
+        http = parts.get(
+            "http", name, identity(upstream), lambda: http_service(upstream, around.environ, around.via, around.wall)
+        )
+        return http.upstream
 
     def _limit(self, name: str, settings: RateLimitSettings | None) -> Limit | None:
         if settings is None:
@@ -252,7 +277,7 @@ class _Builder:
 
 
 def _size_of(refusal: Refused, call: Call) -> int:
-    return len(body_of(refusal, call))
+    return 0 if call.wire is Wire.GRPC else len(body_of(refusal, call))
 
 
 def _rules(protocol: str, retry: RetrySettings, failure_statuses: frozenset[int], *, idempotent: bool) -> Rules:

@@ -1,0 +1,78 @@
+"""The socket and the connections of the gRPC listener, which are grpcio's."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """`address` as grpcio writes it (`host:port`, `[::1]:port`, `unix:/path`). Sizes are bytes.
+
+    `cert`, `key` and `client_ca` are PEM; without `cert` there is no TLS.
+    """
+
+    address: str
+    max_message: int
+    max_metadata: int
+    max_connections: int
+    cert: bytes = b""
+    key: bytes = b""
+    client_ca: bytes = b""
+
+
+def options_of(settings: ServerSettings) -> list[tuple[str, Any]]:
+    """Server arguments, each with its reason."""
+    return [
+        ("grpc.so_reuseport", 0),  # else a second sidecar takes half of the calls, and nobody is told
+        ("grpc.max_receive_message_length", settings.max_message),
+        ("grpc.max_send_message_length", settings.max_message),
+        # Equal: between the two C-core would refuse at random.
+        ("grpc.max_metadata_size", settings.max_metadata),
+        ("grpc.absolute_max_metadata_size", settings.max_metadata),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        # Clients that ping every 10 s would be sent away by default.
+        ("grpc.http2.min_ping_interval_without_data_ms", 5000),
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+class GrpcServer:
+    """A listening gRPC server."""
+
+    def __init__(self, settings: ServerSettings, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        self._settings = settings
+        self._server = grpc.aio.server(options=options_of(settings))
+        self._server.add_generic_rpc_handlers(tuple(handlers))
+        self.address = ""
+        """Where it really listens."""
+
+    async def start(self) -> None:
+        """Bind and begin. Raises `OSError` for an address or certificate that cannot be used."""
+        settings = self._settings
+        try:
+            if settings.cert:
+                credentials = grpc.ssl_server_credentials(
+                    [(settings.key, settings.cert)], settings.client_ca or None, bool(settings.client_ca)
+                )
+                port = self._server.add_secure_port(settings.address, credentials)
+            else:
+                port = self._server.add_insecure_port(settings.address)
+        except RuntimeError as error:
+            raise OSError(errno.EADDRINUSE, str(error)) from error
+        host = settings.address.rpartition(":")[0]
+        self.address = settings.address if settings.address.startswith("unix:") else f"{host}:{port}"
+        await self._server.start()
+
+    async def stop(self, grace: float | None) -> None:
+        """Take no more calls; those under way have `grace` seconds, None for none."""
+        await self._server.stop(grace)

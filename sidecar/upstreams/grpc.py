@@ -1,0 +1,218 @@
+"""An upstream that speaks gRPC: one channel for each of its addresses, messages passed as bytes.
+
+A call known to be unary takes grpcio's `unary_unary`, which is one batch of
+operations; any other takes `stream_stream`, which serves every kind. The proxy
+knows no message type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+
+from sidecar.call import NO_DEADLINE, Facts, Reply, What
+from sidecar.errors import UpstreamError
+from sidecar.upstreams.grpc_metadata import pairs
+from sidecar.upstreams.grpc_status import OK_FACTS, facts_of, status_alone
+from sidecar.upstreams.grpc_stream import StreamedCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sidecar.call import Attempt, Call, Header, Headers
+    from sidecar.upstreams.grpc_metadata import MetadataWriter
+
+MOST_METHODS = 1000
+"""Methods kept ready for each address. Their names are the callers', and endless."""
+
+TICK = 0.005
+"""Seconds by which a channel's own clock may be early: its deadline is told in whole milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """How to connect. `target` as grpcio writes it: `host:port` or `unix:/path`. Seconds and bytes.
+
+    `root`, `cert` and `key` are PEM; `root` empty: the authorities that come with grpcio.
+    """
+
+    target: str
+    secure: bool = False
+    root: bytes = b""
+    cert: bytes = b""
+    key: bytes = b""
+    server_name: str = ""
+    connect: float = 2.0
+    max_message: int = 4 << 20
+    max_metadata: int = 32 << 10
+    keepalive: tuple[float, float] | None = None
+    """Seconds from ping to ping, and for its answer."""
+
+
+def options_of(settings: ChannelSettings) -> list[tuple[str, Any]]:
+    """Channel arguments, each with its reason."""
+    options: list[tuple[str, Any]] = [
+        ("grpc.enable_http_proxy", 0),  # the environment's proxy would be used even for localhost
+        ("grpc.service_config_disable_resolution", 1),  # policies are ours, not those of a TXT record
+        # C-core's own retries hide `grpc-previous-rpc-attempts` from the server, and cost 40 us a call.
+        ("grpc.enable_retries", 0),
+        ("grpc.use_local_subchannel_pool", 1),  # a new channel does not inherit an old one's backoff
+        # The time that one attempt to connect may take; else 20 s.
+        ("grpc.min_reconnect_backoff_ms", max(int(settings.connect * 1000), 100)),
+        # Else it grows to 2 minutes, and probes fail on a cached error after the server is back.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.dns_min_time_between_resolutions_ms", 1000),
+        ("grpc.max_receive_message_length", settings.max_message),
+        ("grpc.max_send_message_length", settings.max_message),
+        # Equal: between the two C-core would refuse at random.
+        ("grpc.max_metadata_size", settings.max_metadata),
+        ("grpc.absolute_max_metadata_size", settings.max_metadata),
+    ]
+    if settings.server_name:
+        options.append(("grpc.ssl_target_name_override", settings.server_name))
+    if settings.keepalive is not None:
+        time, timeout = settings.keepalive
+        options += [
+            ("grpc.keepalive_time_ms", int(time * 1000)),
+            ("grpc.keepalive_timeout_ms", int(timeout * 1000)),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+    return options
+
+
+class Channel:
+    """One address: a channel and its methods, kept ready."""
+
+    def __init__(self, settings: ChannelSettings) -> None:
+        options = options_of(settings)
+        if settings.secure:
+            credentials = grpc.ssl_channel_credentials(
+                settings.root or None, settings.key or None, settings.cert or None
+            )
+            self._channel = grpc.aio.secure_channel(settings.target, credentials, options)
+        else:
+            self._channel = grpc.aio.insecure_channel(settings.target, options)
+        self._unary: dict[bytes, Any] = {}
+        self._stream: dict[bytes, Any] = {}
+
+    def unary(self, method: bytes) -> Any:
+        return self._unary.get(method) or self._ready(self._unary, method, self._channel.unary_unary)
+
+    def stream(self, method: bytes) -> Any:
+        return self._stream.get(method) or self._ready(self._stream, method, self._channel.stream_stream)
+
+    @property
+    def ready(self) -> bool:
+        """It is connected now."""
+        return self._channel.get_state() is grpc.ChannelConnectivity.READY
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    def _ready(self, kept: dict[bytes, Any], method: bytes, make: Callable[[str], Any]) -> Any:
+        if len(kept) >= MOST_METHODS:
+            kept.clear()
+        kept[method] = made = make(method.decode("latin-1"))
+        return made
+
+
+@dataclass(slots=True)
+class _Origin:
+    """How it stood when an attempt began."""
+
+    was_ready: bool
+    fresh: bool
+
+
+class GrpcUpstream:
+    """Sends calls to one service. `clock` is the loop's (seconds)."""
+
+    def __init__(self, channels: Sequence[Channel], metadata: MetadataWriter, clock: Callable[[], float]) -> None:
+        self._channels = tuple(channels)
+        self._metadata = metadata
+        self._clock = clock
+        self._busy = 0
+        self._retired = False
+        self._closing: asyncio.Task[None] | None = None
+
+    async def send(self, call: Call, attempt: Attempt) -> Reply:
+        """Send once; returns with the message or status, of a stream at its first sign of life."""
+        channel = self._channels[attempt.address]
+        until = call.deadline if call.unary else call.rpc_deadline
+        left = None
+        if until != NO_DEADLINE:
+            left = until - self._clock()
+            if left <= 0:
+                raise UpstreamError(self._too_late(call, "the deadline has passed"))
+        metadata = self._metadata.write(call)
+        origin = _Origin(was_ready=channel.ready, fresh=attempt.fresh)
+        self._busy += 1
+        if call.unary:
+            try:
+                return await self._unary(call, channel, metadata, left, origin)
+            finally:
+                self._ended()
+        streamed = StreamedCall(
+            channel.stream(call.target)(metadata=metadata, timeout=left),
+            call,
+            attempt,
+            judge=lambda code, detail, trailers: self._facts(call, code, detail, trailers, origin),
+            ended=self._ended,
+        )
+        return await streamed.begin()
+
+    async def _unary(
+        self, call: Call, channel: Channel, metadata: tuple[Header, ...], left: float | None, origin: _Origin
+    ) -> Reply:
+        rpc = channel.unary(call.target)(call.body.whole, metadata=metadata, timeout=left)
+        try:
+            message: bytes = await rpc
+        except grpc.aio.AioRpcError as error:
+            code, detail = error.code().name, error.details() or ""
+            trailers = pairs(error.trailing_metadata() or ())
+            facts = self._facts(call, code, detail, trailers, origin)
+            if facts.what is not What.REPLY:
+                raise UpstreamError(facts) from error
+            headers = pairs(error.initial_metadata() or ())
+            return status_alone(code, detail, headers, trailers, facts)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # grpcio raises it by itself for a channel that was closed: nobody cancelled us.
+            raise UpstreamError(Facts(What.RESET, detail="the channel was closed")) from None
+        headers = pairs(await rpc.initial_metadata())
+        reply = Reply(200, b"", headers, OK_FACTS, dict(headers), whole=message)
+        reply.trailers = pairs(await rpc.trailing_metadata())
+        reply.code = "OK"
+        return reply
+
+    def _facts(self, call: Call, code: str, detail: str, trailers: Headers, origin: _Origin) -> Facts:
+        if code == "DEADLINE_EXCEEDED" and self._clock() + TICK >= call.caller_deadline:
+            return self._too_late(call, detail)
+        return facts_of(code, detail, trailers, was_ready=origin.was_ready, fresh=origin.fresh)
+
+    def _too_late(self, call: Call, detail: str) -> Facts:
+        late = self._clock() + TICK >= call.caller_deadline
+        return Facts(What.CALLER_DEADLINE if late else What.TIMED_OUT, detail=detail)
+
+    def _ended(self) -> None:
+        self._busy -= 1
+        if self._retired and not self._busy:
+            self._closing = asyncio.get_running_loop().create_task(self._close(), name="close channels")
+
+    async def aclose(self) -> None:
+        """Close the channels when their last call has ended, now if there is none."""
+        self._retired = True
+        if not self._busy:
+            await self._close()
+
+    async def _close(self) -> None:
+        for channel in self._channels:
+            await channel.close()
