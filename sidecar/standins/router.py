@@ -82,6 +82,8 @@ class StandIn:
         self._since_switch = 0
         self._server: grpc.aio.Server | None = None
         self._later: asyncio.Task[None] | None = None
+        self._turning = asyncio.Lock()
+        """Opening and closing take a moment, in which another switch may come."""
 
     @property
     def target(self) -> str:
@@ -97,16 +99,21 @@ class StandIn:
 
     async def start(self) -> str:
         """Begin with the fault given. The target; with a dead one the port is reserved, and then closed again."""
-        await self._open()
-        if self.control is not None:
-            await self.control.start()
-        await self.switch(self.fault)
+        try:
+            await self._open()
+            if self.control is not None:
+                await self.control.start()
+            await self.switch(self.fault)
+        except OSError:
+            await self.stop()
+            raise
         return self.target
 
     async def stop(self) -> None:
         """Close the ports and every connection, busy ones too."""
         self._forget_later()
-        await self._close()
+        async with self._turning:
+            await self._close()
         if self.control is not None:
             await self.control.stop()
 
@@ -118,12 +125,13 @@ class StandIn:
             self._later = asyncio.create_task(self._become_after(fault.lasts, HEALTHY))
 
     async def _become(self, fault: Fault) -> None:
-        if fault.kind is Kind.DEAD:
-            await self._close()
-        else:
-            await self._open()
-        self.fault = fault
-        self._since_switch = 0
+        async with self._turning:
+            if fault.kind is Kind.DEAD:
+                await self._close()
+            else:
+                await self._open()
+            self.fault = fault
+            self._since_switch = 0
 
     def _forget_later(self) -> None:
         if self._later is not None:
@@ -144,8 +152,8 @@ class StandIn:
             await serving.set(name, health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(serving, server)
         self.port = server.add_insecure_port(self.target)
+        self._server = server  # first: a start that is given up still starts, and must be stopped
         await server.start()
-        self._server = server
 
     async def _close(self) -> None:
         if self._server is not None:
@@ -229,12 +237,17 @@ def hints(router: StandIn, control: Control, key: str) -> str:
     grpcurl = "grpcurl -plaintext -import-path proto -proto beamline/flow/v1/flow.proto"
     admin = f"""-H 'x-api-key: {key}' -d '{{"tenant_id": "demo"}}' {router.target} beamline.flow.v1.RouterAdmin"""
     return f"""
+A decide, and the policies that it may name:
+
   {grpcurl} -d '{message}' {router.target} beamline.flow.v1.Router/Decide
   {grpcurl} {admin}/ListPolicies
-  curl {control.url}/_calls
+
+Trouble: every second call fails; nobody listens for 20 s; a provider is away. And what came:
+
   curl -d '{{"kind": "fail", "code": "UNAVAILABLE", "share": 0.5}}' {control.url}/_fault
   curl -d '{{"kind": "dead", "lasts": 20}}' {control.url}/_fault
   curl -d '["openai"]' {control.url}/_down
+  curl {control.url}/_calls
 """
 
 
