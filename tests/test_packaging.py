@@ -11,7 +11,13 @@ from tests.kit.commands import ROOT
 from tests.test_architecture import HOMES
 
 # Packages whose import name is another one.
-IMPORT_NAMES = {"grpcio": "grpc", "protobuf": "google", "prometheus-client": "prometheus_client"}
+IMPORT_NAMES = {
+    "googleapis-common-protos": "google",
+    "grpcio": "grpc",
+    "grpcio-health-checking": "grpc_health",
+    "prometheus-client": "prometheus_client",
+    "protobuf": "google",
+}
 
 
 def project() -> dict[str, list[str]]:
