@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.call import NO_DEADLINE, Wire
 from sidecar.config.resolve import resolve
+from sidecar.dialects import beamline
 from sidecar.dialects.refusal import body_of
 from sidecar.engine.exchange import Engine
 from sidecar.engine.route import Limit, Route, Service, Target, key_function
@@ -29,6 +30,7 @@ from sidecar.policy.outlier import Addresses
 from sidecar.policy.rest import Rest
 from sidecar.settings import CircuitBreakerSettings, ConcurrencySettings
 from sidecar.upstreams.static import StaticUpstream
+from sidecar.upstreams.transcode import GatewayDecides, RouterDecides, gateway_carries, router_carries
 from sidecar.wiring import HttpService, http_service, identity
 from sidecar.wiring_grpc import grpc_identity, grpc_upstream
 
@@ -41,9 +43,15 @@ if TYPE_CHECKING:
     from sidecar.errors import Refused
     from sidecar.settings import RateLimitSettings, RetrySettings, Settings, StaticSettings
     from sidecar.telemetry.observers import Telemetry
+    from sidecar.upstreams.c_gateway import CGatewayUpstream
+    from sidecar.upstreams.grpc import GrpcUpstream
+    from sidecar.upstreams.http import HttpUpstream
 
 GRPC = frozenset({"grpc", "router"})
 """Protocols that are gRPC on the wire."""
+
+CARRIES: dict[str, Callable[[Call], bool]] = {"c-gateway": gateway_carries, "router": router_carries}
+"""Protocols whose targets carry only some of the calls that may come by a route."""
 
 UNHEALTHY = "unhealthy"
 """Why a target rests whose active check fails."""
@@ -80,6 +88,10 @@ class Runtime:
 
     def services(self) -> dict[str, HttpService]:
         return dict(self.parts.of("http"))
+
+    def clients(self) -> list[HttpUpstream | CGatewayUpstream | GrpcUpstream]:
+        """What sends to upstreams, whatever it speaks."""
+        return [*(service.upstream for service in self.services().values()), *(one for _, one in self.parts.of("grpc"))]
 
     async def aclose(self) -> None:
         """Close everything; calls in flight are cut."""
@@ -179,7 +191,7 @@ class _Builder:
         name, around, parts, limits = upstream.name, self._around, self._parts, self._settings.limits
         if upstream.settings.protocol in GRPC:
             most = limits.max_body_bytes or limits.max_held_bytes
-            return parts.get(
+            client = parts.get(
                 "grpc",
                 name,
                 grpc_identity(upstream, most, limits.max_header_bytes),
@@ -187,9 +199,15 @@ class _Builder:
                     upstream, around.via, around.clock, max_message=most, max_metadata=limits.max_header_bytes
                 ),
             )
+            if upstream.settings.protocol == "grpc":
+                return client
+            held = limits.max_held_bytes
+            return RouterDecides(client, max_held=held, wall=around.wall, tenant=_tenant(upstream))
         http = parts.get(
             "http", name, identity(upstream), lambda: http_service(upstream, around.environ, around.via, around.wall)
         )
+        if upstream.settings.protocol == "c-gateway":
+            return GatewayDecides(http.upstream, tenant=_tenant(upstream))
         return http.upstream
 
     def _limit(self, name: str, settings: RateLimitSettings | None) -> Limit | None:
@@ -226,17 +244,26 @@ class _Builder:
         rest = parts.get("rest", f"{route.name}/{name}", None, Rest)
         self._rests.setdefault(name, []).append(rest)
         shares = (retry.budget, retry.budget_min_per_second)
+        # Of HTTP the Router takes decides only, and a decide may be repeated.
+        idempotent = route.idempotent or (protocol == "router" and not route.match.grpc)
         return Target(
             name=name,
             service=service,
             rest=rest,
             budget=parts.get("budget", name, shares, lambda: RetryBudget(*shares, around.clock)),
             retry=retry,
-            rules=_rules(protocol, retry, failure_statuses, idempotent=route.idempotent),
+            rules=_rules(protocol, retry, failure_statuses, idempotent=idempotent),
             observer=around.telemetry.target(route.name, name),
             attempt_timeout=attempt,
             static=link.static,
+            carries=CARRIES.get(protocol),
         )
+
+    def _idempotent_paths(self, route: ResolvedRoute) -> frozenset[bytes]:
+        """What the Router's protocol knows to be safe to send twice."""
+        upstreams = (self._resolved.upstreams[link.upstream] for link in route.targets if not link.static)
+        known = any(upstream.settings.protocol in CARRIES for upstream in upstreams)
+        return beamline.IDEMPOTENT if route.match.grpc and known else frozenset()
 
     def _static(self, name: str) -> Service:
         settings: StaticSettings = self._settings.static[name]
@@ -259,6 +286,7 @@ class _Builder:
             observer=self._around.telemetry.route(route.name, key),
             deadline=route.deadline or NO_DEADLINE,
             idempotent=route.idempotent,
+            idempotent_paths=self._idempotent_paths(route),
             weights=None if route.weights is None else tuple(float(weight) for weight in route.weights),
             limit=self._limit(f"route {route.name}", route.rate_limit),
             concurrency=concurrency,
@@ -274,6 +302,13 @@ class _Builder:
             strip=route.strip.encode(),
             rewrite=route.rewrite.encode(),
         )
+
+
+def _tenant(upstream: ResolvedUpstream) -> str:
+    """Whom the file names as `X-Tenant-ID` for callers that name none."""
+    own = upstream.settings
+    told = {name.lower(): value for name, value in (*own.default_headers.items(), *own.headers.items()) if value}
+    return told.get("x-tenant-id", "")
 
 
 def _size_of(refusal: Refused, call: Call) -> int:

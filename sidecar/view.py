@@ -125,6 +125,7 @@ class View:
 
     def upstreams(self) -> Json:
         services, breakers = self.runtime.services(), self.runtime.breakers()
+        channels = dict(self.runtime.parts.of("grpc"))
         addresses: dict[str, Any] = dict(self.runtime.parts.of("addresses"))
         shown: Json = {}
         for name, upstream in self.runtime.resolved.upstreams.items():
@@ -137,6 +138,7 @@ class View:
                     target.name: round(left, 3) for target, left in self._resting() if target.service.name == name
                 },
                 "connections": [asdict(pool.stats()) for pool in service.pools] if service is not None else [],
+                "channels": channels[name].states() if name in channels else [],
                 "addresses": addresses[name].snapshot() if name in addresses else [],
             }
         return shown
@@ -186,13 +188,15 @@ def allowed_origins(runtime: Runtime) -> frozenset[bytes]:
 def exposure(runtime: Runtime) -> str:
     """What is wrong with callers from the network reaching upstreams with a credential of ours; empty when nothing."""
     listen = runtime.settings.listen
-    if not listen.http or is_loopback(listen.http) or listen.http_token:
-        return ""
-    if listen.http_tls is not None and listen.http_tls.client_ca:
-        return ""
-    if not any(service.upstream.private for service in runtime.services().values()):
-        return ""
-    return f"{listen.http} is not loopback, a credential is injected, and neither http_token nor client_ca guards it"
+    doors = ((listen.http, listen.http_tls), (listen.grpc, listen.grpc_tls))
+    private = any(upstream.private for upstream in runtime.clients())
+    for address, tls in doors:
+        guarded = listen.http_token or (tls is not None and tls.client_ca)
+        if private and address and not is_loopback(address) and not guarded:
+            return (
+                f"{address} is not loopback, a credential is injected, and neither http_token nor client_ca guards it"
+            )
+    return ""
 
 
 def _without_userinfo(url: str) -> str:

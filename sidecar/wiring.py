@@ -75,7 +75,7 @@ def http_service(
     writer = GatewayHeadWriter if gateway else HeadWriter
     drains = Drains() if settings.finish else None
     context = _context(upstream)
-    headers, defaults = _pairs(settings.headers), _pairs(settings.default_headers)
+    headers, defaults = pairs(settings.headers), pairs(settings.default_headers)
     addresses, checked = [], []
     for url in upstream.urls:
         try:
@@ -105,7 +105,7 @@ def http_service(
         addresses.append(Address(pool, head, shown + base))
         if upstream.health is not None:
             checked.append(Checked(connector, head.check(upstream.health.path.encode())))
-    private = any(value and SECRET_NAME.search(name.decode("latin-1")) for name, value in (*headers, *defaults))
+    private = carries_secret(headers, defaults)
     client = HttpUpstream(
         addresses,
         connect=upstream.timeout.connect,
@@ -123,7 +123,13 @@ def http_service(
     return HttpService(CGatewayUpstream(client) if gateway else client, pools, check, drains)
 
 
-def _pairs(table: Mapping[str, str]) -> tuple[Header, ...]:
+def carries_secret(*fields: tuple[Header, ...]) -> bool:
+    """Whether what is sent by itself holds a credential, by its name."""
+    return any(value and SECRET_NAME.search(name.decode("latin-1")) for each in fields for name, value in each)
+
+
+def pairs(table: Mapping[str, str]) -> tuple[Header, ...]:
+    """A table of the file as it goes on the wire."""
     return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in table.items())
 
 

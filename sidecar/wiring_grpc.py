@@ -11,12 +11,11 @@ from sidecar.dialects import beamline
 from sidecar.http1.connect import tls_context
 from sidecar.upstreams.grpc import Channel, ChannelSettings, GrpcUpstream
 from sidecar.upstreams.grpc_metadata import MetadataWriter
-from sidecar.wiring import unusable
+from sidecar.wiring import carries_secret, pairs, unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable
 
-    from sidecar.call import Header
     from sidecar.config.resolve import ResolvedUpstream
 
 DEFAULT_PORTS = {"grpc": 80, "grpcs": 443}
@@ -63,10 +62,9 @@ def grpc_upstream(
     ]
     # The Router fails on a decide that has one: it ends up in its answer's metadata, in a form that cannot be encoded.
     uncorrelated = frozenset({beamline.DECIDE} if settings.protocol == "router" else ())
-    writer = MetadataWriter(
-        _pairs(settings.headers), _pairs(settings.default_headers), via if settings.via else b"", uncorrelated
-    )
-    return GrpcUpstream(channels, writer, clock)
+    headers, defaults = pairs(settings.headers), pairs(settings.default_headers)
+    writer = MetadataWriter(headers, defaults, via if settings.via else b"", uncorrelated)
+    return GrpcUpstream(channels, writer, clock, private=carries_secret(headers, defaults))
 
 
 def _target(url: str) -> str:
@@ -95,7 +93,3 @@ def _system_roots() -> bytes:
     """The system's authorities where they are one file, as for HTTP; else those that come with grpcio."""
     file = ssl.get_default_verify_paths().cafile
     return Path(file).read_bytes() if file else b""
-
-
-def _pairs(table: Mapping[str, str]) -> tuple[Header, ...]:
-    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in table.items())

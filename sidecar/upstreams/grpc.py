@@ -112,6 +112,10 @@ class Channel:
         """It is connected now."""
         return self._channel.get_state() is grpc.ChannelConnectivity.READY
 
+    @property
+    def state(self) -> str:
+        return self._channel.get_state().name.lower()
+
     async def close(self) -> None:
         await self._channel.close()
 
@@ -131,12 +135,20 @@ class _Origin:
 
 
 class GrpcUpstream:
-    """Sends calls to one service. `clock` is the loop's (seconds)."""
+    """Sends calls to one service. `clock` is the loop's (seconds). `private`: a credential of ours is sent."""
 
-    def __init__(self, channels: Sequence[Channel], metadata: MetadataWriter, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        metadata: MetadataWriter,
+        clock: Callable[[], float],
+        *,
+        private: bool = False,
+    ) -> None:
         self._channels = tuple(channels)
         self._metadata = metadata
         self._clock = clock
+        self.private = private
         self._busy = 0
         self._retired = False
         self._closing: asyncio.Task[None] | None = None
@@ -192,6 +204,10 @@ class GrpcUpstream:
         reply.trailers = pairs(await rpc.trailing_metadata())
         reply.code = "OK"
         return reply
+
+    def states(self) -> list[str]:
+        """What each address's channel does now: `idle`, `connecting`, `ready`, `transient_failure`, `shutdown`."""
+        return [channel.state for channel in self._channels]
 
     def _facts(self, call: Call, code: str, detail: str, trailers: Headers, origin: _Origin) -> Facts:
         if code == "DEADLINE_EXCEEDED" and self._clock() + TICK >= call.caller_deadline:
