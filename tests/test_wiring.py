@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidecar.config.resolve import ResolvedUpstream, resolve
+from sidecar.upstreams.c_gateway import CGatewayUpstream
 from sidecar.upstreams.http import HttpUpstream
 from sidecar.wiring import HttpService, http_service, identity, unusable
+from tests.kit.gateway import resolved, service_to
 from tests.kit.policy_file import load
 from tests.kit.running import one
 
@@ -107,3 +109,17 @@ async def test_through_a_plain_proxy_the_target_is_a_whole_url_and_the_proxy_get
 def test_files_that_cannot_be_used_are_named(files: tuple[str, ...], said: str) -> None:
     error = unusable("listen.http_tls", files, PermissionError(13, "Permission denied"))
     assert str(error) == f"[Errno 13] listen.http_tls: {said} cannot be used: Permission denied"
+
+
+async def test_c_gateway_is_a_client_of_its_own_kind() -> None:
+    made = service_to(URL, 'protocol = "c-gateway"\nheaders = { x-api-key = "k" }')
+    assert isinstance(made.upstream, CGatewayUpstream)
+    assert made.upstream.private
+    (pool,) = made.pools
+    assert (pool._limits.idle, pool._connector._lenient) == (0, True)
+    await made.aclose()
+
+
+def test_finish_and_the_protocol_make_another_client() -> None:
+    keys = ("", "finish = true", 'protocol = "c-gateway"', 'protocol = "c-gateway"\nfinish = false')
+    assert len({identity(resolved(URL, one)) for one in keys}) == len(keys)

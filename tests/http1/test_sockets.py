@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from sidecar.http1.sockets import address, reset_on_close
+from sidecar.http1.sockets import address, last_words, reset_on_close
 
 
 class FakeTransport:
@@ -37,3 +37,20 @@ def test_a_socket_without_resets_is_left_alone() -> None:
     with ours, peer:
         reset_on_close(FakeTransport(ours))  # type: ignore[arg-type]  # the one method it asks for
     reset_on_close(FakeTransport(None))  # type: ignore[arg-type]  # a transport that has none
+
+
+def test_what_was_said_before_a_reset_can_still_be_read() -> None:
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        peer.send(b"goodbye")
+        peer.close()
+        assert list(last_words(ours.fileno(), 4)) == [b"good", b"bye"]
+
+
+def test_nothing_more_is_read_of_a_socket_that_fails() -> None:
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        ours.setblocking(False)
+        assert list(last_words(ours.fileno(), 4)) == []
+        peer.send(b"x" * 100)
+        assert len(list(last_words(ours.fileno(), 2))) == 16

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sidecar.config.resolve import resolve
+from sidecar.config.resolve import ResolvedUpstream, resolve
 from sidecar.settings import Settings
 from sidecar.wiring import HttpService, http_service
 from tests.kit.caller import PATIENCE
@@ -119,11 +119,15 @@ async def gateway() -> AsyncIterator[Gateway]:
                 await asyncio.sleep(0.001)
 
 
+def resolved(url: str, keys: str) -> ResolvedUpstream:
+    """One upstream with these keys, and all that they leave open."""
+    text = f'[upstreams.a]\nurl = "{url}"\n{keys}\n[routes.r]\nmatch = {{ path = "/*" }}\nchain = ["a"]\n'
+    return resolve(Settings.model_validate(tomllib.loads(text))).upstreams["a"]
+
+
 def service_to(url: str, keys: str = 'protocol = "c-gateway"') -> HttpService:
     """The client of one upstream, with these keys."""
-    text = f'[upstreams.a]\nurl = "{url}"\n{keys}\n[routes.r]\nmatch = {{ path = "/*" }}\nchain = ["a"]\n'
-    upstream = resolve(Settings.model_validate(tomllib.loads(text))).upstreams["a"]
-    return http_service(upstream, {}, b"1.1 sidecar-x", lambda: 0.0)
+    return http_service(resolved(url, keys), {}, b"1.1 sidecar-x", lambda: 0.0)
 
 
 @dataclass

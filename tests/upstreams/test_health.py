@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.kit.caller import PATIENCE
+from tests.kit.gateway import gateway, service_to
 from tests.kit.peer import listening
 from tests.kit.refused import refusal
 from tests.kit.running import one, request, running, until
@@ -67,3 +68,43 @@ async def test_a_full_pool_is_not_taken_for_a_sick_upstream() -> None:
         assert target.rest.until == 0.0
         held.say(OK)
         assert (await caller.answer()).status == 200
+
+
+SLOW = 'protocol = "c-gateway"\nhealth = { path = "/_health", interval = "10ms", timeout = "30ms" }'
+WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+
+
+async def test_a_check_that_takes_too_long_is_heard_to_its_end_before_the_next_one() -> None:
+    """c-gateway does one thing after the other: a late answer is no proof of death, and leaving would be its end."""
+    told: list[bool] = []
+    async with gateway() as server:
+        service = service_to(server.url, SLOW)
+        assert service.check is not None
+        service.check.start(lambda seconds: told.append(seconds == 0))
+        served = await server.next()
+        assert served.request == b"GET /_health HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % server.port
+        await until(lambda: len(told) >= 3)
+        assert not any(told)
+        assert server.nobody_came()
+        served.say(WELL)
+        served.say(b"ok")
+        await served.leaves()
+        served.close()
+        served = await server.next()
+        served.say(WELL)
+        await until(lambda: told[-1])
+        served.say(b"ok")  # the head was enough for the check, and the body still finds us there
+        await served.leaves()
+        await service.aclose()
+
+
+async def test_checking_that_ends_in_the_middle_of_a_check_lets_it_finish() -> None:
+    async with gateway() as server:
+        service = service_to(server.url, SLOW.replace("30ms", "9s"))
+        assert service.check is not None
+        service.check.start(lambda _: None)
+        served = await server.next()
+        await service.aclose()
+        served.say(WELL)
+        served.say(b"ok")
+        await served.leaves()
