@@ -23,6 +23,7 @@ import struct
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from sidecar.standins import c_gateway_wire as wire
@@ -190,8 +191,9 @@ class CGateway:
         process, self._process = self._process, None
         if process is not None:
             process.cancel()
-            with suppress(asyncio.CancelledError):
-                await process
+            await asyncio.wait({process})
+            if not process.cancelled():
+                process.result()
         self._drop()
 
     def _drop(self) -> None:
@@ -212,6 +214,7 @@ class CGateway:
                 finally:
                     if connection not in self._streams:
                         connection.close()
+                await asyncio.sleep(0)  # callers that never let it wait must not keep the control port waiting
         except Killed:
             self.deaths += 1
             self._say(f"c-gateway {self.url} died of SIGPIPE: a caller closed before its answer came")
@@ -339,6 +342,7 @@ def main() -> None:
         limits=Limits(asked.decide, asked.messages, asked.registry, asked.window),
         auth_required=asked.auth_required,
         dies_on_early_close=not asked.immortal,
+        say=partial(print, flush=True),
     )
     sys.exit(asyncio.run(serve_until_stopped(gateway, asked.control)))
 
