@@ -80,7 +80,7 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
 HOMES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("sidecar.admin", "sidecar.cli", "sidecar.standins"),
     "aiolimiter": ("sidecar.policy.limiter",),
-    "google": ("sidecar.pb", "sidecar.dialects.decide", "sidecar.dialects.refusal", "sidecar.standins"),
+    "google": ("sidecar.pb", "sidecar.dialects.decide*", "sidecar.dialects.refusal", "sidecar.standins"),
     "grpc": (
         "sidecar.listeners.grpc",
         "sidecar.listeners.grpc_health",
