@@ -97,6 +97,7 @@ class Runtime:
         """Close everything; calls in flight are cut."""
         for service in self.services().values():
             await service.aclose()
+            service.cut()
         for _, upstream in self.parts.of("grpc"):
             await upstream.aclose()
 
