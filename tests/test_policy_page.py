@@ -16,6 +16,7 @@ from sidecar.settings import (
     CircuitBreakerSettings,
     ConcurrencySettings,
     HealthSettings,
+    KeepaliveSettings,
     LimitsSettings,
     ListenSettings,
     MatchSettings,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "`[listen]`": ListenSettings,
-    "`http_tls`, `admin_tls`": TlsServerSettings,
+    "`http_tls`, `grpc_tls`, `admin_tls`": TlsServerSettings,
     "`[limits]`": LimitsSettings,
     "`[policies.NAME]`": PolicySettings,
     "`retry`": RetrySettings,
@@ -50,6 +51,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "`concurrency`": ConcurrencySettings,
     "`[upstreams.NAME]`": UpstreamSettings,
     "`pool`": PoolSettings,
+    "`keepalive`": KeepaliveSettings,
     "`health`": HealthSettings,
     "`tls`": TlsClientSettings,
     "`[routes.NAME]`": RouteSettings,

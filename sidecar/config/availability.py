@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sidecar.config.places import Problem, select
-from sidecar.settings import RetrySettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,24 +32,9 @@ def _is(*words: str) -> Callable[[Any], bool]:
     return lambda value: value in words
 
 
-def _other_codes(value: Any) -> bool:
-    codes = value.split(",") if isinstance(value, str) else value
-    return not isinstance(codes, list) or {str(code).strip() for code in codes} != set(RetrySettings().grpc_codes)
-
-
 _TABLE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
-    # gRPC
-    ("listen.grpc", _filled),
-    ("listen.grpc_tls", _used),
-    ("upstreams.*.protocol", _is("c-gateway", "grpc", "router", "openai", "anthropic")),
-    ("upstreams.*.finish", _on),
-    ("upstreams.*.unary", _used),
-    ("upstreams.*.keepalive", _used),
-    ("routes.*.match.grpc", _used),
-    ("*.*.retry.grpc_codes", _other_codes),
-    ("static.*.grpc_code", _used),
-    ("static.*.grpc_message", _used),
     # LLM providers
+    ("upstreams.*.protocol", _is("openai", "anthropic")),
     ("upstreams.*.query", _used),
     ("upstreams.*.auth", _used),
     ("upstreams.*.api_key", _used),

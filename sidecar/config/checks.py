@@ -9,6 +9,8 @@ import re
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from sidecar.config.carriage import GRPC, impossible
+from sidecar.config.grpc_checks import check_route, check_upstream
 from sidecar.config.overlap import covers, ties
 from sidecar.config.places import Place, Problem, dotted, nearest
 from sidecar.config.resolve import STATIC
@@ -26,8 +28,8 @@ Names = dict[str, frozenset[str]]
 _SCHEMES: Mapping[str, tuple[str, ...]] = {
     "http": ("http", "https", "unix"),
     "c-gateway": ("http", "https"),
-    "grpc": ("grpc", "grpcs"),
-    "router": ("grpc", "grpcs"),
+    "grpc": ("grpc", "grpcs", "unix"),
+    "router": ("grpc", "grpcs", "unix"),
     "openai": ("http", "https"),
     "anthropic": ("http", "https"),
 }
@@ -38,11 +40,14 @@ def relations(settings: Settings, names: Names) -> Iterator[Problem]:
     yield from _listeners(settings)
     for name, upstream in settings.upstreams.items():
         yield from _upstream(("upstreams", name), upstream, names)
+        yield from check_upstream(("upstreams", name), upstream)
     for name, route in settings.routes.items():
         place: Place = ("routes", name)
         yield from _policy(place, route.policy, names)
         yield from _match(place, route)
+        yield from check_route(place, route)
         yield from _links(place, route, names)
+        yield from impossible(place, route, settings)
         yield from _paths(place, route)
         yield from _limits(place, route, settings)
     for name, static in settings.static.items():
@@ -86,11 +91,13 @@ def _upstream(place: Place, upstream: UpstreamSettings, names: Names) -> Iterato
         try:
             check_scheme(url, schemes)
         except SettingError as error:
-            yield Problem(here, f"{error.problem} with protocol {upstream.protocol}", error.allowed)
+            told = f"{error.problem} with protocol {upstream.protocol}"
+            yield Problem(here, told, error.allowed, follows=((*place, "protocol"),))
     if upstream.tls.key and not upstream.tls.cert:
         yield Problem((*place, "tls", "cert"), "is missing: a key alone proves nothing")
     if upstream.tls.model_fields_set and not any(_secure(url) for url in upstream.addresses):
-        yield Problem((*place, "tls"), "has no effect: no URL of this upstream is https")
+        secure = "grpcs" if upstream.protocol in GRPC else "https"
+        yield Problem((*place, "tls"), f"has no effect: no URL of this upstream is {secure}")
 
 
 def _secure(url: str) -> bool:

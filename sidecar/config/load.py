@@ -183,7 +183,7 @@ def _not_said(problems: Iterable[Problem], said: Iterable[Place], taken_out: Ite
         lost = any(within(place, gone) or within(gone, place) for gone in taken_out)
         return not lost and not any(within(place, known) for known in said)
 
-    return [one for one in problems if stands(one.place) and (not one.other or stands(one.other))]
+    return [one for one in problems if all(map(stands, filter(None, (one.place, one.other, *one.follows))))]
 
 
 def _mistakes(path: Path, problems: Iterable[Problem], lines: dict[Place, int]) -> list[Mistake]:

@@ -49,8 +49,11 @@ def ties(matches: Mapping[str, MatchSettings]) -> Iterator[tuple[str, str]]:
 def overlap(a: MatchSettings, b: MatchSettings) -> bool:
     """Whether one request could meet both."""
     if a.grpc is not None or b.grpc is not None:
-        return a.grpc is not None and b.grpc is not None and _grpc_overlap(a.grpc, b.grpc)
-    return _hosts_overlap(a, b) and _paths_overlap(a, b) and _methods_overlap(a, b) and _headers_overlap(a, b)
+        if a.grpc is None or b.grpc is None or not grpc_overlap(a.grpc, b.grpc):
+            return False
+    elif not (_paths_overlap(a, b) and _methods_overlap(a, b)):
+        return False
+    return _hosts_overlap(a, b) and _headers_overlap(a, b)
 
 
 def covers(path: str, prefix: str) -> bool:
@@ -96,7 +99,8 @@ def _headers_overlap(a: MatchSettings, b: MatchSettings) -> bool:
     return all("*" in {mine[name], theirs[name]} or mine[name] == theirs[name] for name in mine.keys() & theirs.keys())
 
 
-def _grpc_overlap(a: str, b: str) -> bool:
+def grpc_overlap(a: str, b: str) -> bool:
+    """Whether one method could meet both patterns."""
     a_open, b_open = a.endswith("*"), b.endswith("*")
     a_name, b_name = a.removesuffix("*"), b.removesuffix("*")
     if a_open and b_open:

@@ -25,6 +25,8 @@ class Problem:
     nearest: str = ""
     other: Place = ()
     """The other side, where two places do not go together."""
+    follows: tuple[Place, ...] = ()
+    """Further places it was concluded from: a mistake in one of them may be all that is wrong."""
 
 
 def dotted(place: Place) -> str:

@@ -14,23 +14,13 @@ from tests.kit.policy_file import ROUTED, load, mistakes
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ('listen.grpc = "127.0.0.1:7071"', "listen.grpc"),
-        ('listen.grpc_tls = { cert = "c", key = "k" }', "listen.grpc_tls"),
-        ('upstreams.a.protocol = "c-gateway"', "upstreams.a.protocol"),
-        ('upstreams.a.protocol = "grpc"', "upstreams.a.protocol"),
-        ('upstreams.a.protocol = "router"', "upstreams.a.protocol"),
         ('upstreams.a.protocol = "openai"', "upstreams.a.protocol"),
         ('upstreams.a.protocol = "anthropic"', "upstreams.a.protocol"),
-        ("upstreams.a.finish = true", "upstreams.a.finish"),
-        ('upstreams.a.unary = ["p.S/*"]', "upstreams.a.unary"),
-        ('upstreams.a.keepalive = { time = "10s" }', "upstreams.a.keepalive"),
         ('upstreams.a.query = { v = "1" }', "upstreams.a.query"),
         ('upstreams.a.auth = "bearer"', "upstreams.a.auth"),
         ('upstreams.a.api_key = ""', "upstreams.a.api_key"),
         ('upstreams.a.timeout.first_token = "1s"', "upstreams.a.timeout.first_token"),
         ('policies.default.timeout.first_token = "1s"', "policies.default.timeout.first_token"),
-        ('routes.r.match = { grpc = "p.S/*" }', "routes.r.match.grpc"),
-        ('routes.r.retry.grpc_codes = ["UNAVAILABLE"]', "routes.r.retry.grpc_codes"),
         ('routes.r.stream = "live"', "routes.r.stream"),
         ('routes.r.on_break = "error"', "routes.r.on_break"),
         ('routes.r.translation = "strict"', "routes.r.translation"),
@@ -42,8 +32,6 @@ from tests.kit.policy_file import ROUTED, load, mistakes
         ('routes.r.rate_limit.store = "redis"', "routes.r.rate_limit.store"),
         ("upstreams.a.concurrency.adaptive = true", "upstreams.a.concurrency.adaptive"),
         ("models.smart = {}", "models.smart"),
-        ('static.s.grpc_code = "UNAVAILABLE"', "static.s.grpc_code"),
-        ('static.s.grpc_message = ""', "static.s.grpc_message"),
         ("faults.f.percent = 10", "faults.f"),
         ("[redis]", "redis"),
         ('telemetry.otlp = "http://127.0.0.1:4318"', "telemetry.otlp"),
@@ -57,10 +45,7 @@ def test_a_key_of_a_later_version_is_told(text: str, place: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'listen.grpc = ""',
-        'upstreams.a.protocol = "http"',
-        "upstreams.a.finish = false",
-        'policies.p.retry.grpc_codes = ["ABORTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"]',
+        'upstreams.a.protocol = "router"',
         "routes.r.hedge = false",
         "routes.r.rate_limit = { store = 'local', tokens_per_minute = 0 }",
         "upstreams.a.concurrency.adaptive = false",
@@ -86,7 +71,7 @@ def test_it_is_a_mistake_of_the_file_with_its_line() -> None:
 
 
 def test_a_variable_decides_like_a_value() -> None:
-    text = f'{ROUTED}\n[listen]\ngrpc = "${{GRPC:-}}"\n'
-    assert load(text).settings.listen.grpc == ""
-    (found,) = mistakes(text, {"GRPC": "127.0.0.1:1"})
-    assert (found.key, found.problem) == ("listen.grpc", NOT_YET)
+    text = f'{ROUTED}\n[telemetry]\notlp = "${{OTLP:-}}"\n'
+    assert load(text).settings.telemetry.otlp == ""
+    (found,) = mistakes(text, {"OTLP": "http://127.0.0.1:4318"})
+    assert (found.key, found.problem) == ("telemetry.otlp", NOT_YET)

@@ -82,6 +82,8 @@ def test_all_ties_are_found(world: list[MatchSettings]) -> None:
         (MatchSettings(headers=Table({"k": "*", "l": "*"})), MatchSettings(headers=Table({"K": "1"}))),
         (MatchSettings(grpc="p.S/M"), MatchSettings(grpc="p.S/*")),
         (MatchSettings(grpc="p.S/*"), MatchSettings(grpc="p.*")),
+        (MatchSettings(grpc="p.*", headers=Table({"k": "*"})), MatchSettings(grpc="p.*")),
+        (MatchSettings(grpc="p.*", host="x"), MatchSettings(grpc="p.S/M")),
     ],
 )  # fmt: skip
 def test_the_more_specific_match_wins(winner: MatchSettings, loser: MatchSettings) -> None:
@@ -101,6 +103,7 @@ def test_the_more_specific_match_wins(winner: MatchSettings, loser: MatchSetting
         (MatchSettings(headers=Table({"k": "1", "m": "1"})), MatchSettings(methods=("GET",))),
         (MatchSettings(path="/a", headers=Table({"K": "1"})), MatchSettings(path="/a", headers=Table({"k": "*"}))),
         (MatchSettings(grpc="p.S/*"), MatchSettings(grpc="p.S/*")),
+        (MatchSettings(grpc="p.*", headers=Table({"k": "1"})), MatchSettings(grpc="p.*", headers=Table({"l": "1"}))),
     ],
 )
 def test_a_tie(a: MatchSettings, b: MatchSettings) -> None:
@@ -116,6 +119,8 @@ def test_a_tie(a: MatchSettings, b: MatchSettings) -> None:
         (MatchSettings(path="/a", headers=Table({"k": "1"})), MatchSettings(path="/a", headers=Table({"K": "2"}))),
         (MatchSettings(grpc="p.S/M"), MatchSettings(path="/p.S/M")),
         (MatchSettings(grpc="p.S/M"), MatchSettings(grpc="p.S/N")),
+        (MatchSettings(grpc="p.*", host="x"), MatchSettings(grpc="p.*", host="y")),
+        (MatchSettings(grpc="p.*", headers=Table({"k": "1"})), MatchSettings(grpc="p.*", headers=Table({"k": "2"}))),
     ],
 )
 def test_no_tie_where_no_request_meets_both(a: MatchSettings, b: MatchSettings) -> None:
