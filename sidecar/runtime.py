@@ -269,7 +269,10 @@ class _Builder:
     def _static(self, name: str) -> Service:
         settings: StaticSettings = self._settings.static[name]
         headers = tuple((key.encode("latin-1"), value.encode("latin-1")) for key, value in settings.headers.items())
-        return Service(f"static/{name}", StaticUpstream(settings.status, headers, settings.body.encode()))
+        upstream = StaticUpstream(
+            settings.status, headers, settings.body.encode(), settings.grpc_code, settings.grpc_message
+        )
+        return Service(f"static/{name}", upstream)
 
     def _route(self, route: ResolvedRoute) -> Route:
         match, limits, key = route.match, route.limits, "global"
