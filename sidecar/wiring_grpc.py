@@ -25,7 +25,7 @@ def grpc_identity(upstream: ResolvedUpstream, max_message: int, max_metadata: in
     """What makes it the same client: a change of the breaker, say, does not close its channels."""
     own = upstream.settings
     return (
-        upstream.urls, upstream.timeout.connect, own.protocol, own.headers, own.default_headers, own.via, own.tls,
+        upstream.urls, upstream.timeout, own.protocol, own.headers, own.default_headers, own.via, own.tls,
         own.keepalive, max_message, max_metadata,
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ def grpc_upstream(
     uncorrelated = frozenset({beamline.DECIDE} if settings.protocol == "router" else ())
     headers, defaults = pairs(settings.headers), pairs(settings.default_headers)
     writer = MetadataWriter(headers, defaults, via if settings.via else b"", uncorrelated)
-    return GrpcUpstream(channels, writer, clock, private=carries_secret(headers, defaults))
+    return GrpcUpstream(channels, writer, clock, private=carries_secret(headers, defaults), idle=upstream.timeout.idle)
 
 
 def _target(url: str) -> str:

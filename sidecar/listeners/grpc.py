@@ -21,7 +21,7 @@ from sidecar.dialects.refusal import status_of
 from sidecar.errors import CallerLeft, InternalError, Refused, UpstreamError, UpstreamReset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     from sidecar.body import ReplayMemory
@@ -154,12 +154,14 @@ class GrpcListener(grpc.GenericRpcHandler):
     async def _relay(self, call: Call, reply: Reply, context: Context) -> bytes | None:
         """Pass the reply on; a unary one's message is given back, to leave with the status in one write."""
         initial = self._metadata.initial(call, reply)
+        if call.unary and reply.whole is not None:
+            await _told(context.send_initial_metadata(_sent(initial)))
+            call.bytes_out = len(reply.whole)
+            return reply.whole
         if initial:
-            await _passed_on(context.send_initial_metadata(_sent(initial)))
+            await _told(context.send_initial_metadata(_sent(initial)))
         if reply.whole is not None:
             call.bytes_out = len(reply.whole)
-            if call.unary:
-                return reply.whole
             await _passed_on(context.write(reply.whole))
         elif reply.chunks is not None:
             async for message in reply.chunks:
@@ -203,12 +205,20 @@ class Incoming:
         return None if message is grpc.aio.EOF else message
 
 
-async def _passed_on(sending: Any) -> None:
-    """Await a write; raises `CallerLeft` when there is nobody left to take it."""
+async def _told(sending: Awaitable[None]) -> None:
+    """Await a write that no caller can hold up; raises `CallerLeft` when there is nobody left to take it."""
+    try:
+        await sending
+    except grpc.aio.BaseError as error:
+        raise CallerLeft from error
+
+
+async def _passed_on(sending: Awaitable[None]) -> None:
+    """Await a write that a caller may not take; raises `CallerLeft` when it never does, or has left."""
     try:
         async with asyncio.timeout(STUCK):
-            await sending
-    except (grpc.aio.BaseError, TimeoutError) as error:
+            await _told(sending)
+    except TimeoutError as error:
         raise CallerLeft from error
 
 

@@ -135,7 +135,10 @@ class _Origin:
 
 
 class GrpcUpstream:
-    """Sends calls to one service. `clock` is the loop's (seconds). `private`: a credential of ours is sent."""
+    """Sends calls to one service. `clock` is the loop's (seconds). `private`: a credential of ours is sent.
+
+    `idle` is the longest silence (seconds) between two messages of a streamed reply, 0 for any.
+    """
 
     def __init__(
         self,
@@ -144,11 +147,13 @@ class GrpcUpstream:
         clock: Callable[[], float],
         *,
         private: bool = False,
+        idle: float = 0.0,
     ) -> None:
         self._channels = tuple(channels)
         self._metadata = metadata
         self._clock = clock
         self.private = private
+        self._idle = idle
         self._busy = 0
         self._retired = False
         self._closing: asyncio.Task[None] | None = None
@@ -176,6 +181,7 @@ class GrpcUpstream:
             attempt,
             judge=lambda code, detail, trailers: self._facts(call, code, detail, trailers, origin),
             ended=self._ended,
+            idle=self._idle,
         )
         return await streamed.begin()
 

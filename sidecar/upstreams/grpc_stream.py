@@ -37,7 +37,8 @@ GRACE = 0.02
 class StreamedCall:
     """Sends the messages and gives the reply; afterwards it is the reply's chunks and closer.
 
-    `judge` makes facts of a status; `ended` hears once that the call is over.
+    `judge` makes facts of a status; `ended` hears once that the call is over. `idle` is the longest
+    silence (seconds) between two messages of the reply, 0 for any.
     """
 
     def __init__(
@@ -48,18 +49,21 @@ class StreamedCall:
         *,
         judge: Callable[[str, str, Headers], Facts],
         ended: Callable[[], None],
+        idle: float = 0.0,
     ) -> None:
         self._rpc = rpc
         self._call = call
         self._attempt = attempt
         self._judge = judge
         self._ended: Callable[[], None] | None = ended
+        self._idle = idle
+        self._stalled = False
         self._fault: Refused | CallerLeft | None = None
         self._first: asyncio.Task[Any] | None = None
         self._given: bytes | None = None
         self._reply: Reply | None = None
-        loop = asyncio.get_running_loop()
-        self._sender = loop.create_task(self._send(), name="send messages")
+        self._loop = asyncio.get_running_loop()
+        self._sender = self._loop.create_task(self._send(), name="send messages")
         self._sender.add_done_callback(self._sent)
 
     async def begin(self) -> Reply:
@@ -87,9 +91,16 @@ class StreamedCall:
         return self
 
     async def __anext__(self) -> bytes:
-        message = await self._next()
+        silence = self._loop.call_later(self._idle, self._stall) if self._idle else None
+        try:
+            message = await self._next()
+        finally:
+            if silence is not None:
+                silence.cancel()
         if message is not None:
             return message
+        if self._stalled:
+            raise UpstreamError(Facts(What.BROKE, detail=f"no message for {self._idle:g} s"))
         reply = self._reply
         assert reply is not None
         reply.code, reply.message, trailers = await self._status()
@@ -110,6 +121,10 @@ class StreamedCall:
         if not self._rpc.done():
             self._rpc.cancel()
         ended()
+
+    def _stall(self) -> None:
+        self._stalled = True
+        self._rpc.cancel()
 
     async def _next(self) -> bytes | None:
         """The next message, None when the status is next."""
@@ -135,7 +150,7 @@ class StreamedCall:
 
     async def _grace(self) -> None:
         """Wait a moment for what may follow empty initial metadata at once."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         self._first = loop.create_task(self._rpc.read(), name="first message")
         came: asyncio.Future[None] = loop.create_future()
 
