@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -72,4 +73,7 @@ def schema() -> None:
 
 def main() -> None:
     """The entry point. Ends with exit code 0, 1 (not well) or 2 (bad usage or configuration)."""
+    # gRPC's C core writes to stderr in a form of its own whenever a server goes away ("Got goaway"); our log tells it
+    # anyway. The core reads the variable when it is loaded, which is later: commands import what they need.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     app()
