@@ -107,6 +107,19 @@ def test_a_nested_answer_to_a_documented_decide_keeps_its_lists() -> None:
     }
 
 
+def test_a_flat_answer_to_a_real_decide() -> None:
+    decision = {
+        "provider_id": "openai:gpt-4o",
+        "reason": "weighted",
+        "priority": 50,
+        "expected_latency_ms": 850,
+        "expected_cost": 0.012,
+        "metadata": {"strategy": "weighted"},
+    }
+    context = {"request_id": "req-1", "trace_id": TRACE}
+    assert nested(read(FLAT)) == {"ok": True, "decision": decision, "context": context}
+
+
 def test_a_nested_answer_to_a_grpc_decide() -> None:
     assert routed(read(NESTED)) == RouteDecision(
         provider_id="openai:gpt-4o",
