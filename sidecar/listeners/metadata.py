@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.dialects.refusal import never_tells_off
 from sidecar.listeners.quota_lines import QuotaLines
-from sidecar.listeners.reply_head import OURS, category
+from sidecar.listeners.reply_head import OURS, answerer, category
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -92,7 +92,7 @@ class ReplyMetadata:
         told = (
             (b"x-sidecar-config", b"%d" % call.generation if call.generation else b""),
             (b"x-sidecar-route", call.route.encode()),
-            (b"x-sidecar-upstream", call.upstream.encode()),
+            (b"x-sidecar-upstream", answerer(call)),
         )
         named = tuple(pair for pair in told if pair[1])
         self._names[call.route, call.upstream, call.generation] = named

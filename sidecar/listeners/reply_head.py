@@ -104,7 +104,7 @@ class ReplyHeads:
         if call.route:
             named += b"\r\nX-Sidecar-Route: %b" % call.route.encode()
         if call.upstream:
-            named += b"\r\nX-Sidecar-Upstream: %b" % call.upstream.encode()
+            named += b"\r\nX-Sidecar-Upstream: %b" % answerer(call)
         self._names[call.route, call.upstream, call.generation] = named
         return named
 
@@ -113,6 +113,11 @@ def interim_lines(headers: Headers) -> bytes:
     """The fields of a 1xx reply that may go on to the caller."""
     kept: list[Header] = forwardable(headers)[0]
     return b"".join(b"%b: %b\r\n" % pair for pair in kept)
+
+
+def answerer(call: Call) -> bytes:
+    """Whose answer it is, as the caller is told: `static` for one from the policy file, whichever that was."""
+    return call.upstream.partition("/")[0].encode()
 
 
 def category(status: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sidecar.call import Facts, Reply, What, Wire
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 _OF_HTTP = frozenset({b"content-type", b"content-length", b"content-encoding", b"te", b"user-agent"})
 """Fields that say something of an HTTP body, or that gRPC has for itself."""
+
+_METADATA_NAME = re.compile(rb"[0-9a-z_.-]+")
 
 
 class StaticUpstream:
@@ -44,4 +47,10 @@ class StaticUpstream:
 def _is_metadata(name: bytes, value: bytes) -> bool:
     """Whether a field may stand in gRPC metadata, too: not what HTTP or gRPC has for itself, and printable ASCII."""
     text = value.decode("latin-1")
-    return name not in _OF_HTTP and not name.startswith(b"grpc-") and text.isascii() and text.isprintable()
+    return (
+        _METADATA_NAME.fullmatch(name) is not None
+        and name not in _OF_HTTP
+        and not name.startswith(b"grpc-")
+        and text.isascii()
+        and text.isprintable()
+    )

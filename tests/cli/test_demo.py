@@ -26,7 +26,7 @@ async def test_the_demo_tells_its_whole_story_and_ends_by_itself() -> None:
         "breaker slow: closed → open",
         "slow skipped: circuit_open → steady 200",
         "breaker gone: closed → open",
-        "200 by static/sorry",
+        "200 by static",
         "rate_limited, again in 2 s",
         "breaker moody: closed → open",
         "503 by sidecar",

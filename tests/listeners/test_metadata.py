@@ -51,6 +51,11 @@ def test_the_upstream_s_own_come_first_and_ours_beside_them() -> None:
     assert METADATA.trailing(called(), replied(theirs)) == []
 
 
+def test_an_answer_from_the_policy_file_is_called_so() -> None:
+    told = dict(METADATA.initial(called(upstream="static/sorry"), replied()))
+    assert told[b"x-sidecar-upstream"] == b"static"
+
+
 def test_of_a_stream_too() -> None:
     reply = replied(message=None)
     reply.chunks = one_message()
