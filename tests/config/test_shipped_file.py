@@ -11,7 +11,7 @@ import pytest
 
 from sidecar.config import load
 from sidecar.config.resolve import resolve
-from sidecar.settings import Settings
+from sidecar.settings import ConcurrencySettings, Settings
 from sidecar.settings.json_schema import json_schema
 
 SHIPPED = Path(__file__).parents[2] / "sidecar.toml"
@@ -19,13 +19,19 @@ SHIPPED = Path(__file__).parents[2] / "sidecar.toml"
 
 def test_it_loads_with_no_variable_set() -> None:
     settings = load(SHIPPED, {}).settings
-    assert (settings.listen.http, settings.listen.grpc) == ("127.0.0.1:7070", "")
-    assert set(settings.upstreams) == {"c-gateway"}
+    assert (settings.listen.http, settings.listen.grpc) == ("127.0.0.1:7070", "127.0.0.1:7071")
+    assert {name: upstream.protocol for name, upstream in settings.upstreams.items()} == {
+        "c-gateway": "c-gateway",
+        "router": "router",
+    }
     assert {name: route.chain for name, route in settings.routes.items()} == {
-        "decide": ("c-gateway",),
+        "decide": ("c-gateway", "router"),
         "gateway": ("c-gateway",),
         "gateway-health": ("c-gateway",),
+        "router": ("router", "c-gateway"),
     }
+    sorry = settings.static["sorry"]
+    assert (sorry.status, sorry.grpc_code, sorry.grpc_message) == (503, "UNAVAILABLE", "all providers are down")
 
 
 def test_its_variables_hold() -> None:
@@ -43,10 +49,12 @@ def test_what_it_sets_are_the_built_in_values() -> None:
     assert settings.listen == Settings().listen
     assert settings.limits == Settings().limits
     assert settings.telemetry == Settings().telemetry
-    shipped = resolve(settings).upstreams["c-gateway"]
-    assert shipped.timeout == type(shipped.timeout)()
-    retry = resolve(settings).routes[0].targets[0].retry
-    assert retry == type(retry)()
+    resolved = resolve(settings)
+    for shipped in resolved.upstreams.values():
+        assert shipped.timeout == type(shipped.timeout)(idle=0.0)  # the protocols' own: their answers are whole
+    for target in (target for route in resolved.routes for target in route.targets):
+        assert target.retry == type(target.retry)()
+    assert resolved.upstreams["c-gateway"].concurrency == ConcurrencySettings(max=1, queue=64, max_wait=5.0)
     default = settings.policies["default"].circuit_breaker
     assert default is not None
     assert default == type(default)()
