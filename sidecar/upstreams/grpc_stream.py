@@ -189,7 +189,7 @@ class StreamedCall:
                     await rpc.write(message)
             await rpc.done_writing()
             self._attempt.sent()
-        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError, Superseded):
+        except (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateError, Superseded):
             return  # the status says why; what a later attempt reads is not sent here, too
         except (Refused, CallerLeft) as fault:
             self._fault = fault
