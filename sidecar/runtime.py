@@ -30,7 +30,7 @@ from sidecar.policy.outlier import Addresses
 from sidecar.policy.rest import Rest
 from sidecar.settings import CircuitBreakerSettings, ConcurrencySettings
 from sidecar.upstreams.static import StaticUpstream
-from sidecar.upstreams.transcode import GatewayDecides, RouterDecides, gateway_carries, router_carries
+from sidecar.upstreams.transcode import LONGEST_REQUEST, GatewayDecides, RouterDecides, gateway_carries, router_carries
 from sidecar.wiring import HttpService, http_service, identity
 from sidecar.wiring_grpc import grpc_identity, grpc_upstream
 
@@ -258,6 +258,7 @@ class _Builder:
             attempt_timeout=attempt,
             static=link.static,
             carries=CARRIES.get(protocol),
+            collects=LONGEST_REQUEST if protocol == "c-gateway" else 0,
         )
 
     def _idempotent_paths(self, route: ResolvedRoute) -> frozenset[bytes]:

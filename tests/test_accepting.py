@@ -27,7 +27,7 @@ pytestmark = pytest.mark.both_loops
 
 
 def listen(http: str) -> str:
-    return f'[listen]\nhttp = "{http}"\nadmin = ""\n'
+    return f'[listen]\nhttp = "{http}"\nadmin = ""\ngrpc = ""\n'
 
 
 def address(text: str) -> Address:

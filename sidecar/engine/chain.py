@@ -84,6 +84,8 @@ class ChainRun:
             self._skip(target, NotTranslatable(f"{target.name} cannot carry this call"))
             return None
         attempts.fresh = self._tried_at_once = False
+        if target.collects and not self._call.body.complete:
+            await self._collect(target.collects)
         tried: list[int] = []
         while True:
             refusal = self._resting(target)
@@ -122,6 +124,13 @@ class ChainRun:
         self.answers.drop()
         self._call.upstream = target.service.name
         return await target.service.upstream.send(self._call, self._attempts)
+
+    async def _collect(self, most: int) -> None:
+        """Have the body here first: a slow caller would hold a slot that others wait for."""
+        call = self._call
+        await call.body.collect(most)
+        if call.body.complete:
+            call.deadline = min(call.caller_deadline, self._clock() + self.deadline)
 
     # What says no before an attempt: rest, rate limit, slot, permit, in this order.
 

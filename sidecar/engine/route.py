@@ -88,6 +88,8 @@ class Target:
     static: bool = False
     carries: Callable[[Call], bool] | None = None
     """Can it carry such a call at all? None: any that comes by this route."""
+    collects: int = 0
+    """Bytes of a request body that it wants to be here before its slot is taken, 0 for none."""
 
     def would_admit(self, now: float) -> bool:
         """It neither rests nor is open: another attempt could go here."""

@@ -23,7 +23,7 @@ class ListenSettings(Frozen):
 
     http: AddressText = "127.0.0.1:7070"
     """HTTP/1.1 for applications."""
-    grpc: AddressText = ""
+    grpc: AddressText = "127.0.0.1:7071"
     """gRPC for applications."""
     admin: AddressText = "127.0.0.1:7072"
     """Health, metrics, state and switches, for people."""

@@ -42,7 +42,7 @@ def test_a_file_without_mistakes_is_summed_up(tmp_path: Path, capsys: pytest.Cap
     assert first == f"{path}: fine"
     assert len(hash_line.split()[1]) == 64
     assert rest == [
-        "  listeners  http 127.0.0.1:7070, admin 127.0.0.1:7072, probe 127.0.0.1:0",
+        "  listeners  http 127.0.0.1:7070, grpc 127.0.0.1:7071, admin 127.0.0.1:7072, probe 127.0.0.1:0",
         "  upstreams  a, b",
         "  routes     2",
         "    one     GET /a/* [x: *]  →  a → b → static/sorry",
@@ -73,5 +73,5 @@ def test_without_a_path_the_file_of_the_folder_is_taken(
 
 
 def test_an_empty_file_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert check(write(tmp_path, 'listen = { http = "", admin = "" }')) == 0
+    assert check(write(tmp_path, 'listen = { http = "", grpc = "", admin = "" }')) == 0
     assert capsys.readouterr().out.splitlines()[2:] == ["  listeners  none", "  upstreams  none", "  routes     none"]

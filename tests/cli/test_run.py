@@ -16,6 +16,7 @@ POLICY = """
 [listen]
 http = "{http}"
 admin = ""
+grpc = ""
 [upstreams.a]
 url = "http://127.0.0.1:9"
 [routes.all]

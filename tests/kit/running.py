@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sidecar.http1.connections import Connections
     from sidecar.runtime import Runtime
 
-FREE = '[listen]\nhttp = "127.0.0.1:0"\nadmin = ""\n'
+FREE = '[listen]\nhttp = "127.0.0.1:0"\nadmin = ""\ngrpc = ""\n'
 """What a policy listens on that does not say it."""
 
 QUICK = '[policies.default.retry]\nbackoff = "1ms"\n'
@@ -218,11 +218,20 @@ async def running(
         assert log.troubles() == []
 
 
+def with_listeners(policy: str) -> str:
+    """The policy, on free ports where it does not say which; gRPC only where it says so."""
+    if "[listen]" not in policy:
+        return FREE + policy
+    if "grpc =" in policy.partition("[listen]")[2].partition("\n[")[0]:
+        return policy
+    return policy.replace("[listen]\n", '[listen]\ngrpc = ""\n', 1)
+
+
 @contextmanager
 def _policy_file(policy: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "sidecar.toml")
-        file.write_text(policy if "[listen]" in policy else FREE + policy)
+        file.write_text(with_listeners(policy))
         yield file
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _FENCE = re.compile(r"^```(sh|text|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BACKGROUND = re.compile(r"^\.venv/bin/(?:sidecar run|python -m sidecar\.standins).*&$", re.MULTILINE)
-_PORTS = ("7070", "7072", "9001", "9002")
+_PORTS = ("7070", "7071", "7072", "9001", "9002")
 _FILE = re.compile(r"(cat > first\.toml <<'END'\n)")
 _DONE = "this block is done"
 
@@ -84,9 +84,10 @@ class Terminal:
 
     def _here(self, text: str) -> str:
         """With our ports; a `first.toml` that leaves the listeners to their defaults gets ours."""
-        http, admin = self._ports["7070"], self._ports["7072"]
+        http, grpc, admin = self._ports["7070"], self._ports["7071"], self._ports["7072"]
         if "[listen]" not in text:
-            listen = f'[listen]\nhttp = "127.0.0.1:{http}"\nadmin = "127.0.0.1:{admin}"\n\n'
+            addresses = {"http": http, "grpc": grpc, "admin": admin}
+            listen = "[listen]\n" + "".join(f'{key} = "127.0.0.1:{port}"\n' for key, port in addresses.items()) + "\n"
             text = _FILE.sub(lambda match: match[1] + listen, text)
         for written, real in self._ports.items():
             text = re.sub(rf"\b{written}\b", real, text)

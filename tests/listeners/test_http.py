@@ -96,7 +96,7 @@ async def test_a_chunked_body_beyond_the_limit() -> None:
 
 async def test_a_loop_is_detected() -> None:
     port = free_port()
-    listen = f'[listen]\nhttp = "127.0.0.1:{port}"\nadmin = ""\n'
+    listen = f'[listen]\nhttp = "127.0.0.1:{port}"\nadmin = ""\ngrpc = ""\n'
     async with running(one(f"http://127.0.0.1:{port}", more=listen)) as sidecar:
         answer = await sidecar.ask("/", method="POST")
     assert refusal(answer) == (508, "loop_detected")

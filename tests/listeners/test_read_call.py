@@ -12,8 +12,8 @@ from tests.kit.refused import refusal
 from tests.kit.running import QUICK, one, request, running
 from tests.kit.scripted import SILENCE, reply, scripted
 
-HOSTS = '[listen]\nhttp = "127.0.0.1:0"\nadmin = ""\nhosts = ["sidecar.example.org"]\norigins = ["https://app.example.org"]\n'
-TOKEN = '[listen]\nhttp = "127.0.0.1:0"\nadmin = ""\nhttp_token = "let-me-in"\n'
+HOSTS = '[listen]\nhttp = "127.0.0.1:0"\nadmin = ""\ngrpc = ""\nhosts = ["sidecar.example.org"]\norigins = ["https://app.example.org"]\n'
+TOKEN = '[listen]\nhttp = "127.0.0.1:0"\nadmin = ""\ngrpc = ""\nhttp_token = "let-me-in"\n'
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ async def test_a_caller_may_say_that_a_post_is_safe_to_send_twice(field: str) ->
 
 
 async def test_behind_a_trusted_proxy_its_word_counts_for_who_called() -> None:
-    listen = '[listen]\nhttp = "127.0.0.1:0"\nadmin = ""\ntrusted = ["127.0.0.0/8", "10.0.0.0/8"]\n'
+    listen = '[listen]\nhttp = "127.0.0.1:0"\nadmin = ""\ngrpc = ""\ntrusted = ["127.0.0.0/8", "10.0.0.0/8"]\n'
     limit = 'rate_limit = { per_minute = 1, key = "ip" }'
     async with scripted() as upstream, running(one(upstream.url, route=limit, more=listen)) as sidecar:
         statuses = [

@@ -44,7 +44,7 @@ async def fails(file: Path) -> tuple[int | None, str, str]:
 async def test_a_port_in_use_is_exit_code_2_and_one_clear_line(file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        write(file, f'[listen]\nhttp = "127.0.0.1:{port}"\nadmin = ""\n' + one(NOWHERE))
+        write(file, f'[listen]\nhttp = "127.0.0.1:{port}"\nadmin = ""\ngrpc = ""\n' + one(NOWHERE))
         code, _, err = await fails(file)
     assert code == 2
     said = f"listen.http: cannot listen on 127.0.0.1:{port}: Address already in use (is another sidecar running?)"
@@ -111,7 +111,7 @@ async def test_a_log_that_nobody_reads_costs_no_call(file: Path, gone: str) -> N
     async with scripted() as upstream:
         write(
             file,
-            f'[listen]\nhttp = "127.0.0.1:{port}"\nadmin = ""\n'
+            f'[listen]\nhttp = "127.0.0.1:{port}"\nadmin = ""\ngrpc = ""\n'
             + one(upstream.url, path="/api/*", more='[limits]\nlinger = "50ms"\n'),
         )
         async with sidecar_process(file, stdout=writing) as sidecar:
