@@ -15,9 +15,12 @@ SMALL = "[limits]\nmax_body_bytes = 1000"
 
 
 async def test_a_message_that_is_too_long_is_no_bug_of_ours() -> None:
-    async with rpc_service(says(b"x" * 5000)) as service, running(routed(service.url, more=SMALL)) as sidecar:
-        async with channel_to(sidecar) as channel:
-            for _ in range(20):
-                with pytest.raises(grpc.aio.AioRpcError, match="larger than max") as ended:
-                    await channel.unary_unary("/p.S/M")(b"", timeout=20)
-                assert ended.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    async with (
+        rpc_service(says(b"x" * 5000)) as service,
+        running(routed(service.url, more=SMALL)) as sidecar,
+        channel_to(sidecar) as channel,
+    ):
+        for _ in range(20):
+            with pytest.raises(grpc.aio.AioRpcError, match="larger than max") as ended:
+                await channel.unary_unary("/p.S/M")(b"", timeout=20)
+            assert ended.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
