@@ -147,9 +147,11 @@ class Attempts:
             seconds = self._clock() - self._began
             self.seconds += seconds
             outcome = self.last or ABANDONED
-            status = self.facts.status if self.last is not None else 0
+            facts = self.facts if self.last is not None else NO_FACTS
             at = self._began - self._call.started
-            self._steps.append(Step("attempt", target.name, outcome.label, at, seconds, self.facts.detail, status))
+            self._steps.append(
+                Step("attempt", target.name, outcome.label, at, seconds, facts.detail, facts.status, facts.grpc_code)
+            )
             target.observer.attempted(self._call, outcome, seconds, self._evidence_after)
             if target.service.addresses is not None:
                 target.service.addresses.ended(self.address)

@@ -128,7 +128,7 @@ class ChainRun:
     async def _collect(self, most: int) -> None:
         """Have the body here first: a slow caller would hold a slot that others wait for."""
         call = self._call
-        await call.body.collect(most)
+        await self._waits.collect(most)
         if call.body.complete:
             call.deadline = min(call.caller_deadline, self._clock() + self.deadline)
 

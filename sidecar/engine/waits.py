@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sidecar.call import Step
+from sidecar.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +73,19 @@ class Waits:
             self._timer.disarm()
             self._over(began, name, "queue")
         return True
+
+    async def collect(self, most: int) -> None:
+        """Have a request body of at most so many bytes here. Raises `DeadlineExceeded` by the caller's own."""
+        call = self._call
+        self._timer.arm(call.caller_deadline, self.clock())
+        try:
+            await call.body.collect(most)
+        except asyncio.CancelledError:
+            if not self._timer.expired():
+                raise
+            raise DeadlineExceeded("the request body was not here in time") from None
+        finally:
+            self._timer.disarm()
 
     def _over(self, began: float, name: str, why: str) -> None:
         now = self.clock()

@@ -157,3 +157,10 @@ async def test_on_such_a_loop_no_target_is_begun_at_the_very_deadline(stage: Sta
     stage.engine.clock = lambda: stage.clock() - 0.0004
     await stage.call()
     assert stage.lines == ["0 > a", "0.5 a: timeout", "0.5 r = deadline_exceeded 504"]
+
+
+async def test_an_upstream_that_keeps_time_itself_may_find_the_caller_s_deadline_first(stage: Stage) -> None:
+    stage.route(stage.target("a", "after=3s late", "after=0.5s late", breaker={"failure_threshold": 2}))
+    assert (await stage.call()).label == "deadline_exceeded"
+    assert (await stage.call()).label == "deadline_exceeded"
+    assert [line.partition(": ")[2] for line in stage.transcript.of("a: ")] == ["caller_gave_up", "caller_left"]

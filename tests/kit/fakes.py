@@ -24,6 +24,7 @@ FAILURES = {
     "unparseable": What.UNPARSEABLE,
     "pool-full": What.OVERLOADED,
     "cannot-carry": What.CANNOT_CARRY,
+    "late": What.CALLER_DEADLINE,
 }
 
 
