@@ -343,7 +343,7 @@ class Admission(Protocol):
 
 @dataclass(slots=True)
 class Step:
-    """One line of a call's timeline. `kind` is wait, attempt or skip."""
+    """One line of a call's timeline. `kind` is wait, attempt or skip; `code` is what gRPC answered."""
 
     kind: str
     target: str
@@ -352,6 +352,7 @@ class Step:
     seconds: float
     why: str = ""
     status: int = 0
+    code: str = ""
 
 
 @dataclass(slots=True)

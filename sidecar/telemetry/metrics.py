@@ -7,7 +7,8 @@ name keeps its counts; a dropped one takes its series along (`retire`).
 
 Labels come from closed sets: a method that is none of HTTP's own is `_OTHER`, a
 call that met no route has the endpoint `_none`, and a call whose caller left
-before a status was sent has status 499 (nginx's number for it).
+before a status was sent has status 499 (nginx's number for it). A gRPC method is one
+that is known from an interface, the policy file or reflection, else `other`.
 """
 
 from __future__ import annotations
@@ -60,24 +61,25 @@ def category(status: int) -> str:
 
 
 class MethodSeries:
-    """What one method of one route moves."""
+    """What one method of one route moves; `statuses` are gRPC codes where it is gRPC's."""
 
     __slots__ = ("duration", "name", "statuses")
 
     def __init__(self, name: str, duration: Histogram) -> None:
         self.name = name
         self.duration = duration
-        self.statuses: dict[int, Number] = {}
+        self.statuses: dict[int | str, Number] = {}
 
 
 class RouteSeries:
     """The series of one route."""
 
-    __slots__ = ("_live", "_methods", "_metrics", "inflight", "name", "overhead")
+    __slots__ = ("_grpc", "_live", "_methods", "_metrics", "inflight", "name", "overhead")
 
     def __init__(self, metrics: Metrics, name: str) -> None:
         self._metrics = metrics
         self._methods: dict[bytes, MethodSeries] = {}
+        self._grpc: dict[str, MethodSeries] = {}
         self._live = True
         self.name = name
         self.inflight = metrics.inflight.child(name)
@@ -92,6 +94,14 @@ class RouteSeries:
         (series.statuses.get(status) or self._bind_status(series, status)).value += 1
         if status >= 400 or not status:
             self.count(self._metrics.errors, series.name, self.name, category(status))
+
+    def finished_grpc(self, method: str, code: str, seconds: float, overhead: float) -> None:
+        """A gRPC call ended with that code; `method` is from a closed set."""
+        self.inflight.value -= 1
+        series = self._grpc.get(method) or self._bind_grpc(method)
+        series.duration.observe(seconds)
+        self.overhead.observe(overhead)
+        (series.statuses.get(code) or self._bind_code(series, code)).value += 1
 
     def retire(self) -> None:
         """The route is gone: calls that still run leave no trace."""
@@ -113,6 +123,15 @@ class RouteSeries:
         duration = self._metrics.durations.child(name, self.name) if self._live else Histogram()
         self._methods[method] = series = MethodSeries(name, duration)
         return series
+
+    def _bind_grpc(self, method: str) -> MethodSeries:
+        duration = self._metrics.grpc_durations.child(self.name, method) if self._live else Histogram()
+        self._grpc[method] = series = MethodSeries(method, duration)
+        return series
+
+    def _bind_code(self, series: MethodSeries, code: str) -> Number:
+        series.statuses[code] = number = self._child(self._metrics.grpc_requests, self.name, series.name, code)
+        return number
 
     def _bind_status(self, series: MethodSeries, status: int) -> Number:
         written = str(status or CALLER_LEFT)
@@ -173,6 +192,7 @@ class Metrics:
 
         self.requests = counter("http_requests_total", "Calls ended.", "method", "endpoint", "status")
         self.errors = counter("http_request_errors_total", "Calls not a success.", "method", "endpoint", "error")
+        self.grpc_requests = counter("grpc_requests_total", "gRPC calls ended.", "route", "grpc_method", "code")
         self.attempts = counter("sidecar_attempts_total", "Attempts ended.", "route", "upstream", "outcome")
         self.retries = counter(
             "sidecar_retries_total", "Further attempts on the same target.", "route", "upstream", "reason"
@@ -193,6 +213,7 @@ class Metrics:
         self.reloads = counter("sidecar_config_reloads_total", "Reloads of the policy file.", "result")
         self.inflight = Family(Number, limit, "sidecar_inflight", "Calls under way.", ("route",), kind="gauge")
         self.durations = duration("http_request_duration_seconds", "Time of a call.", "method", "endpoint")
+        self.grpc_durations = duration("grpc_request_duration_seconds", "Time of a gRPC call.", "route", "grpc_method")
         self.attempt_durations = duration("sidecar_attempt_duration_seconds", "Time of an attempt.", "upstream")
         self.ttfb = duration(
             "sidecar_time_to_first_byte_seconds", "Time of an attempt to its first byte.", "route", "upstream"
@@ -203,9 +224,9 @@ class Metrics:
         self.generation = 0
         self.reload_failed = False
         self._families: tuple[Family[Number] | Family[Histogram], ...] = (
-            self.requests, self.errors, self.attempts, self.retries, self.budget, self.replay_skipped,
-            self.fallbacks, self.transitions, self.limited, self.reloads, self.inflight,
-            self.durations, self.attempt_durations, self.ttfb, self.overhead,
+            self.requests, self.errors, self.grpc_requests, self.attempts, self.retries, self.budget,
+            self.replay_skipped, self.fallbacks, self.transitions, self.limited, self.reloads, self.inflight,
+            self.durations, self.grpc_durations, self.attempt_durations, self.ttfb, self.overhead,
         )  # fmt: skip
         self._dropped = dropped
         self._version = version

@@ -10,10 +10,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from sidecar.call import Wire
+from sidecar.telemetry.access_log import CANCELLED
 from sidecar.telemetry.metrics import NO_ROUTE, OTHER_METHOD, STATES, category
+from sidecar.telemetry.series import OTHER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from sidecar.call import Call, Outcome, Summary
     from sidecar.errors import Refused
@@ -39,14 +42,18 @@ class Telemetry:
     """Where metrics, log, timeline and events come together.
 
     `access_log` may be replaced at any time (a reload may change what it writes).
-    `unrouted` hears of calls that met no route.
+    `unrouted` hears of calls that met no route. `grpc_method` tells what a metric calls a
+    gRPC method (`/package.Service/Method`): its name if it is known, else `other`.
     """
+
+    grpc_method: Callable[[bytes], str]
 
     def __init__(self, metrics: Metrics, access_log: AccessLog, timeline: Timeline, events: Events) -> None:
         self.metrics = metrics
         self.access_log = access_log
         self.timeline = timeline
         self.events = events
+        self.grpc_method = _nothing_known
         self.unrouted = RouteWatch(self, NO_ROUTE)
 
     def route(self, name: str, limit_key: str = "global") -> RouteWatch:
@@ -116,13 +123,20 @@ class RouteWatch:
         seconds = summary.seconds
         overhead = seconds - summary.waited - summary.upstream_seconds
         # Clocks are read at different moments: a hair below nothing is nothing.
-        self._series.finished(call.method, call.status, seconds, max(overhead, 0.0))
+        if call.wire is Wire.HTTP:
+            self._series.finished(call.method, call.status, seconds, max(overhead, 0.0))
+        else:
+            method = telemetry.grpc_method(call.path)
+            self._series.finished_grpc(method, call.code or CANCELLED, seconds, max(overhead, 0.0))
         telemetry.access_log.write(call, summary)
         telemetry.timeline.add(call, summary)
         if telemetry.events.listeners and not call.attempts and summary.outcome not in _NO_REFUSALS:
-            telemetry.events.tell(
-                "refusal", request_id=call.id, route=self._name, outcome=summary.outcome, status_code=call.status
-            )
+            answer = {"status_code": call.status} if call.wire is Wire.HTTP else {"grpc_code": call.code}
+            telemetry.events.tell("refusal", request_id=call.id, route=self._name, outcome=summary.outcome, **answer)
+
+
+def _nothing_known(_path: bytes) -> str:
+    return OTHER
 
 
 class TargetWatch:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from sidecar.telemetry.access_log import LONGEST_PATH
+from sidecar.call import Wire
+from sidecar.telemetry.access_log import CANCELLED, LONGEST_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,8 @@ class Finished(NamedTuple):
     upstream: str
     attempts: int
     status: int
+    code: str
+    """Of a gRPC call; empty for HTTP."""
     generation: int
     bytes_in: int
     bytes_out: int
@@ -55,8 +58,9 @@ class Timeline:
         self._calls.append(
             (
                 call.id, call.correlation_id, self._wall(), call.method, call.path[:LONGEST_PATH], call.route,
-                call.upstream, call.attempts, call.status, call.generation, call.body.received, call.bytes_out,
-                summary,
+                call.upstream, call.attempts, call.status,
+                "" if call.wire is Wire.HTTP else call.code or CANCELLED,
+                call.generation, call.body.received, call.bytes_out, summary,
             )
         )  # fmt: skip
 
@@ -77,12 +81,13 @@ class Timeline:
             "request_id": found.id,
             "correlation_id": found.correlation_id,
             "started": self._timestamp.of(found.ended - summary.seconds),
+            "protocol": "grpc" if found.code else "http",
             "method": found.method.decode("latin-1"),
             "path": found.path.decode("utf-8", "backslashreplace"),
             "route": found.route,
             "upstream": found.upstream,
             "attempts": found.attempts,
-            "status_code": found.status,
+            **({"grpc_code": found.code} if found.code else {"status_code": found.status}),
             "outcome": summary.outcome,
             "generation": found.generation,
             "seconds": round(summary.seconds, 6),
@@ -104,7 +109,9 @@ def _step(step: Step) -> Fields:
         "at": round(step.at, 6),
         "seconds": round(step.seconds, 6),
     }
-    if step.status:
+    if step.code:
+        told["grpc_code"] = step.code
+    elif step.status:
         told["status_code"] = step.status
     if step.why:
         told["why"] = step.why

@@ -86,3 +86,10 @@ async def test_a_queue_stands_in_the_timeline(stage: Stage) -> None:
         ("skip", "a", 0.0, "a is busy"),
     ]
     room.leave()
+
+
+async def test_the_timeline_tells_the_grpc_code_of_an_attempt(stage: Stage) -> None:
+    stage.route(stage.target("a", "200 grpc=UNAVAILABLE", "200 grpc=NOT_FOUND", protocol="grpc", tries=2))
+    await stage.call()
+    told = [(step.outcome, step.code) for step in stage.summary.steps if step.kind == "attempt"]
+    assert told == [("grpc_lost", "UNAVAILABLE"), ("client_error", "NOT_FOUND")]

@@ -13,11 +13,13 @@ def finished_call(
     path: bytes = b"/v1/things",
     status: int = 200,
     attempts: int = 1,
+    code: str | None = None,
 ) -> Call:
+    """With a `code`, one that came over gRPC."""
     call = Call(
         id=name,
         correlation_id=f"corr-{name}",
-        wire=Wire.HTTP,
+        wire=Wire.HTTP if code is None else Wire.GRPC,
         method=method,
         target=path + b"?api_key=hunter2",
         path=path,
@@ -30,6 +32,7 @@ def finished_call(
     call.upstream = "store"
     call.attempts = attempts
     call.status = status
+    call.code = code or ""
     call.bytes_out = 12
     return call
 

@@ -101,6 +101,33 @@ def test_the_level_follows_the_status(status: int, level: str) -> None:
     assert (line["level"], line["status_code"]) == (level, status or 499)
 
 
+@pytest.mark.parametrize(
+    ("code", "level"),
+    [("OK", "info"), ("NOT_FOUND", "info"), ("CANCELLED", "info"), ("RESOURCE_EXHAUSTED", "info"),
+     ("UNKNOWN", "warning"), ("DEADLINE_EXCEEDED", "warning"), ("UNIMPLEMENTED", "warning"), ("INTERNAL", "warning"),
+     ("UNAVAILABLE", "warning"), ("DATA_LOSS", "warning")],
+)  # fmt: skip
+def test_of_a_grpc_call_the_code_stands_instead_of_the_status(code: str, level: str) -> None:
+    lines = Lines()
+    access_log(lines).write(finished_call(path=b"/shop.v1.Cart/Add", code=code), summary())
+    (line,) = lines.objects()
+    assert (line["protocol"], line["method"], line["path"]) == ("grpc", "POST", "/shop.v1.Cart/Add")
+    assert (line["grpc_code"], line["level"], "status_code" in line) == (code, level, False)
+
+
+def test_a_grpc_caller_that_left_cancelled_its_call() -> None:
+    lines = Lines()
+    access_log(lines).write(finished_call(code=""), summary(outcome="caller_left"))
+    assert lines.objects()[0]["grpc_code"] == "CANCELLED"
+
+
+@pytest.mark.parametrize(("code", "outcome", "written"), [("OK", "ok", False), ("NOT_FOUND", "client_error", True)])
+def test_only_errors_over_grpc(code: str, outcome: str, written: bool) -> None:
+    lines = Lines()
+    access_log(lines, which="errors").write(finished_call(code=code), summary(outcome=outcome))
+    assert bool(lines.written) is written
+
+
 def test_an_ugly_path_stays_inside_its_line_and_its_bound() -> None:
     for render in (as_json, as_text):
         lines = Lines()

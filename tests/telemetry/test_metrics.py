@@ -120,6 +120,7 @@ def test_a_call_that_outlives_its_route_leaves_no_trace() -> None:
     metrics.retire(["old"], [])
     target.attempted("timeout", 1.0, 0.0)
     series.finished(b"GET", 504, 1.0, 0.0)
+    series.finished_grpc("shop.v1.Cart/Add", "UNAVAILABLE", 1.0, 0.0)
     assert not [labels for _, labels in values(metrics) if "old" in dict(labels).values()]
 
 

@@ -63,6 +63,29 @@ def test_they_are_what_the_engine_talks_to(telemetry: Telemetry) -> None:
     assert found is not None
 
 
+def test_a_grpc_call_moves_grpc_s_metrics_and_none_of_http_s(telemetry: Telemetry) -> None:
+    telemetry.grpc_method = lambda path: "shop.v1.Cart/Add" if path == b"/shop.v1.Cart/Add" else "other"
+    route = telemetry.route("cart")
+    for path, code in ((b"/shop.v1.Cart/Add", "OK"), (b"/shop.v1.Cart/Add", "OK"), (b"/any/thing", "")):
+        call = finished_call(path=path, code=code)
+        route.started(call)
+        route.finished(call, summary())
+    assert metric(telemetry, 'sidecar_inflight{route="cart"}') == 0
+    known = 'route="cart",grpc_method="shop.v1.Cart/Add"'
+    assert metric(telemetry, f'grpc_requests_total{{{known},code="OK"}}') == 2
+    assert metric(telemetry, f"grpc_request_duration_seconds_count{{{known}}}") == 2
+    assert metric(telemetry, 'grpc_requests_total{route="cart",grpc_method="other",code="CANCELLED"}') == 1
+    assert metric(telemetry, 'sidecar_overhead_seconds_count{endpoint="cart"}') == 3
+    assert "http_requests_total{" not in telemetry.metrics.exposition("")[1].decode()
+
+
+def test_until_somebody_tells_which_methods_there_are_none_is_known(telemetry: Telemetry) -> None:
+    call = finished_call(path=b"/shop.v1.Cart/Add", code="UNIMPLEMENTED")
+    telemetry.unrouted.started(call)
+    telemetry.unrouted.finished(call, summary(outcome="no_route"))
+    assert metric(telemetry, 'grpc_requests_total{route="_none",grpc_method="other",code="UNIMPLEMENTED"}') == 1
+
+
 def test_what_happens_on_the_way_is_counted(telemetry: Telemetry) -> None:
     route, target = telemetry.route("things", "header:X-Tenant-ID"), telemetry.target("things", "store")
     call = finished_call()
@@ -120,3 +143,14 @@ async def test_events_reach_a_listener(telemetry: Telemetry) -> None:
     assert heard[5]["kept"] == 3
     listening.close()
     assert not telemetry.events.listeners
+
+
+async def test_a_refusal_is_told_with_what_its_caller_got(telemetry: Telemetry) -> None:
+    listening = telemetry.events.listen()
+    assert listening
+    for call in (finished_call(status=503, attempts=0), finished_call(code="UNAVAILABLE", attempts=0)):
+        telemetry.route("things").finished(call, summary(outcome="circuit_open"))
+    http, grpc = told(await listening.frames())
+    assert (http["status_code"], "grpc_code" in http) == (503, False)
+    assert (grpc["grpc_code"], "status_code" in grpc) == ("UNAVAILABLE", False)
+    listening.close()

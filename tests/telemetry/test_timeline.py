@@ -39,6 +39,29 @@ def test_the_timeline_tells_each_step_and_why_the_next_came() -> None:
     assert "hunter2" not in str(found)
 
 
+def test_of_a_grpc_call_codes_stand_instead_of_statuses() -> None:
+    calls = timeline()
+    steps = [
+        Step("attempt", "gateway", "server_error", 0.0, 0.1, status=503),
+        Step("attempt", "router", "aborted", 0.1, 0.1, status=200, code="ABORTED"),
+    ]
+    calls.add(finished_call(path=b"/shop.v1.Cart/Add", code="ABORTED"), summary(outcome="aborted", steps=steps))
+    found = calls.find("req-1")
+    assert found
+    assert (found["protocol"], found["path"], found["grpc_code"]) == ("grpc", "/shop.v1.Cart/Add", "ABORTED")
+    assert "status_code" not in found
+    assert (found["steps"][0]["status_code"], "grpc_code" in found["steps"][0]) == (503, False)
+    assert (found["steps"][1]["grpc_code"], "status_code" in found["steps"][1]) == ("ABORTED", False)
+
+
+def test_a_grpc_caller_that_left() -> None:
+    calls = timeline()
+    calls.add(finished_call(code=""), summary(outcome="caller_left"))
+    found = calls.find("req-1")
+    assert found
+    assert (found["protocol"], found["grpc_code"]) == ("grpc", "CANCELLED")
+
+
 def test_the_timeline_finds_the_newest_of_an_id() -> None:
     calls = timeline()
     calls.add(finished_call(status=500), summary())
