@@ -184,9 +184,13 @@ class StreamedCall:
     async def _send(self) -> None:
         rpc = self._rpc
         try:
+            await rpc.wait_for_connection()
+            # Not `rpc.write`: where a server answers before it has heard everything, that one fails and puts
+            # "INTERNAL: Internal error from Core" in the place of what the server said.
+            write = rpc._cython_call.send_serialized_message  # noqa: SLF001 - a contract test holds the name
             async with contextlib.aclosing(self._call.body.pieces()) as messages:
                 async for message in messages:
-                    await rpc.write(message)
+                    await write(message)
             await rpc.done_writing()
             self._attempt.sent()
         except (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateError, Superseded):
