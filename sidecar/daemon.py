@@ -155,6 +155,7 @@ class Daemon:
         )
         metrics.watch("sidecar_connections", lambda: [(("http",), float(self._connections.count))])
         metrics.watch("sidecar_upstream_connections", lambda: _upstream_connections(switch.runtime))
+        self._telemetry.grpc_method = lambda path: switch.runtime.methods.name(path)  # noqa: PLW0108  a reload brings another runtime
 
     # Stop.
 
