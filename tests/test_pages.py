@@ -12,7 +12,14 @@ from tests.kit.transcript import blocks, terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
-SESSIONS = ("README.md", "docs/policy-file.md", "docs/behaviour.md", "docs/headers-and-errors.md", "docs/operations.md")
+SESSIONS = (
+    "README.md",
+    "docs/policy-file.md",
+    "docs/behaviour.md",
+    "docs/headers-and-errors.md",
+    "docs/operations.md",
+    "docs/beamline.md",
+)
 
 
 @pytest.mark.parametrize("page", SESSIONS)

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 _FENCE = re.compile(r"^```(sh|text|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BACKGROUND = re.compile(r"^\.venv/bin/(?:sidecar run|python -m sidecar\.standins).*&$", re.MULTILINE)
-_PORTS = ("7070", "7071", "7072", "9001", "9002")
+_PORTS = ("7070", "7071", "7072", "9001", "9002", "8080", "8081", "50051", "50052")
+_WRITTEN = re.compile(rf"\b(?:{'|'.join(_PORTS)})\b")
+_TOLD = re.compile(r"--(port|control) (\d+)")
+_LISTEN = """[listen]
+http = "127.0.0.1:7070"
+grpc = "127.0.0.1:7071"
+admin = "127.0.0.1:7072"
+
+"""
 _FILE = re.compile(r"(cat > first\.toml <<'END'\n)")
 _DONE = "this block is done"
 
@@ -78,20 +86,16 @@ class Terminal:
         return text
 
     async def _started(self, command: str) -> None:
-        port = re.search(r"--port (\d+)", command)
-        path = f"{self._ports[port[1]]}/_fault" if port else f"{self._ports['7072']}/readyz"
+        ports = dict(_TOLD.findall(command))
+        port = ports.get("control") or ports.get("port")  # where a stand-in tells how it is
+        path = f"{self._ports[port]}/_fault" if port else f"{self._ports['7072']}/readyz"
         await answers(f"http://127.0.0.1:{path}")
 
     def _here(self, text: str) -> str:
         """With our ports; a `first.toml` that leaves the listeners to their defaults gets ours."""
-        http, grpc, admin = self._ports["7070"], self._ports["7071"], self._ports["7072"]
         if "[listen]" not in text:
-            addresses = {"http": http, "grpc": grpc, "admin": admin}
-            listen = "[listen]\n" + "".join(f'{key} = "127.0.0.1:{port}"\n' for key, port in addresses.items()) + "\n"
-            text = _FILE.sub(lambda match: match[1] + listen, text)
-        for written, real in self._ports.items():
-            text = re.sub(rf"\b{written}\b", real, text)
-        return text
+            text = _FILE.sub(lambda match: match[1] + _LISTEN, text)
+        return _WRITTEN.sub(lambda match: self._ports[match[0]], text)
 
 
 @asynccontextmanager
