@@ -27,9 +27,9 @@ def policy(url: str, sorry: str = SORRY) -> str:
 
 
 async def refused(channel: grpc.aio.Channel, method: str = "/p.S/Any") -> grpc.aio.AioRpcError:
-    call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(method)(iter([b"hi"]), timeout=20)
+    streams: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method)
     with pytest.raises(grpc.aio.AioRpcError) as error:
-        await call.read()
+        await streams(iter([b"hi"]), timeout=20).read()
     return error.value
 
 
