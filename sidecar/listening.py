@@ -182,7 +182,7 @@ class Listening:
         _tls("grpc", tls)  # grpcio would find a wrong file at the first handshake
         rpc = self._rpc = GrpcListener(
             self._metadata,
-            ReplyMetadata(self._around.clock, time.time),
+            ReplyMetadata(self._around.clock, time.time, server_timing=settings.telemetry.server_timing),
             switch.exchange,
             self._is_unary,
             self._memory,

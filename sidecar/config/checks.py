@@ -64,6 +64,8 @@ def unnameable(names: Names) -> Iterator[Problem]:
                 yield Problem(
                     (section, name), "is not a name", allowed="up to 64 letters, digits, and . _ : - after the first"
                 )
+    if "static" in names.get("upstreams", ()):
+        yield Problem(("upstreams", "static"), "is taken: X-Sidecar-Upstream says it of answers from the policy file")
 
 
 def _listeners(settings: Settings) -> Iterator[Problem]:

@@ -38,6 +38,9 @@ def check_route(place: Place, route: RouteSettings) -> Iterator[Problem]:
         return
     if not _METHOD.fullmatch(pattern):
         yield Problem((*place, "match", "grpc"), "names no method", allowed=_A_METHOD)
+    if route.match.host is not None:
+        told = "cannot stand beside grpc: grpcio does not tell the authority that a call names"
+        yield Problem((*place, "match", "host"), told)
     for key in ("strip", "rewrite"):
         if getattr(route, key):
             yield Problem((*place, key), "has no effect on gRPC calls: a method's name is no path")

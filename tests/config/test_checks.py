@@ -151,3 +151,8 @@ def test_a_tie_is_not_told_of_a_match_with_mistakes() -> None:
 def test_the_names_in_models_must_exist() -> None:
     """They are also told as not yet available, which is said alone."""
     assert [one.key for one in mistakes('[models.m]\nchain = ["x/y"]')] == ["models.m"]
+
+
+def test_an_upstream_cannot_be_called_what_answers_of_the_file_are_called() -> None:
+    found = mistake('[upstreams.static]\nurl = "http://127.0.0.1:1"')
+    assert (found.key, found.problem.partition(":")[0]) == ("upstreams.static", "is taken")
