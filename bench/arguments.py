@@ -6,8 +6,9 @@ from pathlib import Path
 
 from bench.proxies import OURS
 
-TABLES = ("cpu", "routes", "latency")
-PROXIES = ("sidecar", "envoy", "nginx")
+TABLES = ("cpu", "routes", "latency", "grpc")
+PROXIES = ("sidecar", "envoy", "nginx", "grpcio")
+"""nginx stands beside HTTP only, a plain proxy on grpcio beside gRPC only."""
 
 
 class Arguments(argparse.Namespace):
@@ -27,9 +28,11 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
     parser.add_argument("--rounds", type=positive, default=3, help="rounds, proxies interleaved (default 3)")
     parser.add_argument("--seconds", type=float, default=8, help="load per measurement (default 8)")
     parser.add_argument("--warm-up", type=float, default=2, help="load before it that is not counted (default 2)")
-    parser.add_argument("--connections", type=positive, default=32, help="connections of wrk (default 32)")
-    parser.add_argument("--only", type=among(PROXIES), default=list(PROXIES), help="of sidecar,envoy,nginx")
-    parser.add_argument("--tables", type=among(TABLES), default=list(TABLES), help="of cpu,routes,latency")
+    parser.add_argument(
+        "--connections", type=positive, default=32, help="connections of wrk, gRPC calls at a time (default 32)"
+    )
+    parser.add_argument("--only", type=among(PROXIES), default=list(PROXIES), help="of sidecar,envoy,nginx,grpcio")
+    parser.add_argument("--tables", type=among(TABLES), default=list(TABLES), help="of cpu,routes,latency,grpc")
     parser.add_argument(
         "--command", default=OURS, help="what stands for the sidecar; {python} {config} {port} {upstream} are filled in"
     )

@@ -4,6 +4,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 PATH = "/api/v1/pricing/quote"
 SIZE = 300
@@ -39,6 +40,10 @@ class Load:
     """Microseconds."""
     p99: float
     """Microseconds."""
+
+
+class Drive(Protocol):
+    def __call__(self, port: int, *, seconds: float, connections: int, cores: str, folder: Path) -> Load: ...
 
 
 def drive(port: int, *, seconds: float, connections: int, cores: str, folder: Path) -> Load:

@@ -1,9 +1,12 @@
 """What the figures were taken on, and with which versions."""
 
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import grpc
 
 
 def describe(envoy: str | None, nginx: str) -> dict[str, str]:
@@ -15,6 +18,8 @@ def describe(envoy: str | None, nginx: str) -> dict[str, str]:
         "envoy": version([envoy, "--version"]) if envoy else "missing",
         "nginx": version([nginx, "-v"]),
         "wrk": version(["wrk", "-v"]),
+        "h2load": version(["h2load", "--version"]) if shutil.which("h2load") else "missing",
+        "grpcio": grpc.__version__,
     }
 
 

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from bench.load import Load, drive
+from bench.load import Load
 from bench.process import Memory, Process
 from bench.proxies import Place
 
@@ -50,13 +50,13 @@ class Sample:
 def measure(proxy: Proxy, place: Place, times: Times, connections: int) -> Sample:
     """Starts `proxy`, loads it over `connections` connections, ends it. Raises NotReadyError."""
     with proxy.up(place) as (process, port):
-        drive(port, seconds=times.warm_up, connections=connections, cores=place.cores.load, folder=place.folder)
+        place.load(port, times.warm_up, connections)
         before = process.cpu_seconds()
-        load = drive(port, seconds=times.seconds, connections=connections, cores=place.cores.load, folder=place.folder)
+        load = place.load(port, times.seconds, connections)
         spent = process.cpu_seconds() - before
         return Sample(proxy.name, load, spent, process.memory())
 
 
 def direct(place: Place, times: Times) -> Load:
     """The upstream without a proxy, over one connection: what latencies are compared with."""
-    return drive(place.upstream, seconds=times.seconds, connections=1, cores=place.cores.load, folder=place.folder)
+    return place.load(place.upstream, times.seconds, connections=1)

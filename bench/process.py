@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,11 +72,28 @@ class Process:
         return Memory(now=kib["VmRSS"] * 1024, peak=kib["VmHWM"] * 1024)
 
 
+def post(port: int, path: str) -> int:
+    """The status of one POST. Raises OSError, HTTPException."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("POST", path, body=b"{}", headers={"Content-Type": "application/json"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 @contextlib.contextmanager
 def running(
-    argv: Sequence[str], *, cores: str, port: int, path: str, folder: Path, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    cores: str,
+    port: int,
+    path: str,
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    ask: Callable[[int, str], int] = post,
 ) -> Iterator[Process]:
-    """Starts `argv` on `cores`, waits until a POST to `path` on `port` is answered 200; ends it with the block.
+    """Starts `argv` on `cores`, waits until `ask` has 200 for `path` on `port`; ends it with the block.
 
     What it prints goes to files in `folder`: an access log on stdout costs what Envoy's costs in its file.
     Raises NotReadyError.
@@ -94,7 +111,7 @@ def running(
         )
     try:
         try:
-            wait_until_answered(popen, port, path)
+            wait_until_answered(popen, port, path, ask)
         except NotReadyError as cause:
             raise NotReadyError(f"{cause}\n  command: {' '.join(argv)}\n{tail(out)}{tail(err)}") from None
         yield Process(popen)
@@ -111,14 +128,14 @@ def end(popen: subprocess.Popen[bytes]) -> None:
         popen.wait()
 
 
-def wait_until_answered(popen: subprocess.Popen[bytes], port: int, path: str) -> None:
+def wait_until_answered(popen: subprocess.Popen[bytes], port: int, path: str, ask: Callable[[int, str], int]) -> None:
     until = time.monotonic() + START_SECONDS
     last = "nothing listened"
     while time.monotonic() < until:
         if popen.poll() is not None:
             raise NotReadyError(f"it ended with code {popen.returncode} before it answered")
         try:
-            status = post(port, path)
+            status = ask(port, path)
         except (OSError, http.client.HTTPException) as error:
             last = str(error)
         else:
@@ -127,15 +144,6 @@ def wait_until_answered(popen: subprocess.Popen[bytes], port: int, path: str) ->
             last = f"status {status}"
         time.sleep(0.05)  # foreign processes: nothing tells when they listen
     raise NotReadyError(f"no good answer within {START_SECONDS:.0f} s: {last}")
-
-
-def post(port: int, path: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("POST", path, body=b"{}", headers={"Content-Type": "application/json"})
-        return connection.getresponse().status
-    finally:
-        connection.close()
 
 
 def tail(path: Path, lines: int = 12) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load import PATH, padded
+from bench.load import PATH, Drive, Load, drive, padded
 from bench.process import Cores, Process, free_port, running
 
 HERE = Path(__file__).parent
@@ -17,11 +17,15 @@ OURS = "{python} -m sidecar run -c {config}"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a proxy of this bench lives: its folder, its cores, and the port of the upstream it leads to."""
+    """Where a proxy of this bench lives: its folder, its cores, the upstream's port, and who makes the load."""
 
     folder: Path
     cores: Cores
     upstream: int
+    drive: Drive = drive
+
+    def load(self, port: int, seconds: float, connections: int) -> Load:
+        return self.drive(port, seconds=seconds, connections=connections, cores=self.cores.load, folder=self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,7 @@ class Envoy:
     def up(self, place: Place) -> Iterator[tuple[Process, int]]:
         port = free_port()
         config = place.folder / "envoy.json"
-        text = (HERE / "envoy.json").read_text()
-        fills = {"LISTEN_PORT": str(port), "UPSTREAM_PORT": str(place.upstream), "LOG": str(place.folder / "envoy.log")}
-        for key, value in fills.items():
-            text = text.replace(f"@{key}@", value)
-        config.write_text(text)
+        config.write_text(envoy_settings(port, place))
         argv = [self.binary, "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
         with running(argv, cores=place.cores.proxy, port=port, path=PATH, folder=place.folder) as process:
             yield process, port
@@ -78,6 +78,15 @@ class Nginx:
         upstream = f"upstream up {{ server 127.0.0.1:{place.upstream}; keepalive 64; keepalive_requests 1000000000; }}"
         with nginx(self.binary, place.folder / "nginx", place.cores.proxy, location, upstream) as started:
             yield started
+
+
+def envoy_settings(port: int, place: Place) -> str:
+    """bench/envoy.json with its blanks filled in."""
+    text = (HERE / "envoy.json").read_text()
+    fills = {"LISTEN_PORT": str(port), "UPSTREAM_PORT": str(place.upstream), "LOG": str(place.folder / "envoy.log")}
+    for key, value in fills.items():
+        text = text.replace(f"@{key}@", value)
+    return text
 
 
 @contextmanager

@@ -11,7 +11,7 @@ PEER = "envoy"
 NONE = "-"
 
 
-def cpu_table(by_proxy: dict[str, list[Sample]]) -> str:
+def cpu_table(by_proxy: dict[str, list[Sample]], what: str = "proxy") -> str:
     """CPU time per request and its ratio to Envoy's; the ratio of each round stands beside the one of the medians."""
     peer = by_proxy.get(PEER)
     rows = []
@@ -31,7 +31,7 @@ def cpu_table(by_proxy: dict[str, list[Sample]]) -> str:
                 f"{middle(rounds, lambda sample: sample.memory.peak) / 1e6:.0f} MB",
             ]
         )
-    head = ["proxy", "µs CPU per request", "÷ envoy", "per round", "requests/s", "of its core", "RSS", "peak RSS"]
+    head = [what, "µs CPU per request", "÷ envoy", "per round", "requests/s", "of its core", "RSS", "peak RSS"]
     return table(head, rows)
 
 
@@ -52,12 +52,12 @@ def routes_table(by_count: dict[int, list[Sample]]) -> str:
     return table(["routes", "µs CPU per request", "RSS", "÷ first row"], rows)
 
 
-def latency_table(straight: list[Load], by_proxy: dict[str, list[Sample]]) -> str:
+def latency_table(straight: list[Load], by_proxy: dict[str, list[Sample]], what: str = "proxy") -> str:
     """Latency over one connection, and what each proxy adds to the upstream's own in the same round."""
     loads = {name: [sample.load for sample in rounds] for name, rounds in by_proxy.items()}
     rows = [latency_row("no proxy", straight, straight)]
     rows += [latency_row(name, rounds, straight) for name, rounds in loads.items()]
-    return table(["proxy", "p50 µs", "p99 µs", "added p50 µs", "added p99 µs"], rows)
+    return table([what, "p50 µs", "p99 µs", "added p50 µs", "added p99 µs"], rows)
 
 
 def latency_row(name: str, rounds: list[Load], straight: list[Load]) -> list[str]:

