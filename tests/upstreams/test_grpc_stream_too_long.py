@@ -20,7 +20,8 @@ async def test_a_message_that_is_too_long_is_no_bug_of_ours() -> None:
         running(routed(service.url, more=SMALL)) as sidecar,
         channel_to(sidecar) as channel,
     ):
+        method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/p.S/M")
         for _ in range(20):
             with pytest.raises(grpc.aio.AioRpcError, match="larger than max") as ended:
-                await channel.unary_unary("/p.S/M")(b"", timeout=20)
+                await method(b"", timeout=20)
             assert ended.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
