@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kit.commands import PYTHON, ROOT, SIDECAR, answers, free_port, process, shell, shell_blocks
+from tests.kit.transcript import blocks, terminal
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 GATEWAY = ROOT / "examples" / "ai-gateway"
+BEAMLINE = ROOT / "examples" / "beamline"
 VARIABLES = {
     "recommendations": "RECOMMENDATION_SERVICE_URL",
     "search": "SEARCH_SERVICE_URL",
@@ -122,11 +125,19 @@ async def test_a_chat_message_is_never_sent_twice(gateway: Gateway) -> None:
     assert counts["requests"] == 1
 
 
-def test_the_readme_names_every_variable_with_its_default() -> None:
-    policy = (GATEWAY / "sidecar.toml").read_text()
-    readme = (GATEWAY / "README.md").read_text()
+async def test_the_beamlines_readme_is_a_session_that_goes_as_it_says(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as shell:
+        shell.place(*(f"examples/beamline/{file.name}" for file in BEAMLINE.iterdir() if file.is_file()))
+        for block in blocks(BEAMLINE / "README.md"):
+            await shell.type(block)
+
+
+@pytest.mark.parametrize(("folder", "count"), [(GATEWAY, len(VARIABLES) + 6), (BEAMLINE, 7)])
+def test_the_readme_names_every_variable_with_its_default(folder: Path, count: int) -> None:
+    policy = (folder / "sidecar.toml").read_text()
+    readme = (folder / "README.md").read_text()
     tomllib.loads(policy)
     rows = [line.split("|")[1:4] for line in readme.splitlines() if line.startswith("| `")]
     for variable, _, default in rows:
         assert f"${{{variable.strip(' `')}:-{default.strip(' `')}}}" in policy
-    assert len(rows) == policy.count("${") == len(VARIABLES) + 6
+    assert len(rows) == policy.count("${") == count

@@ -57,8 +57,9 @@ def blocks(document: Path) -> list[Block]:
 class Terminal:
     """A shell in a folder of its own, on ports of its own."""
 
-    def __init__(self, shell: Process) -> None:
+    def __init__(self, shell: Process, folder: Path) -> None:
         self._shell = shell
+        self._folder = folder
         self._ports = {port: str(free_port()) for port in _PORTS}
 
     async def type(self, block: Block) -> str:
@@ -70,6 +71,13 @@ class Terminal:
         for command in _BACKGROUND.findall(block.command):
             await self._started(command)
         return printed
+
+    def place(self, *names: str) -> None:
+        """Copies of these files of the project, where they stand in it, with our ports."""
+        for name in names:
+            copy = self._folder / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(self._here((ROOT / name).read_text()))
 
     async def _run(self, command: str) -> str:
         assert self._shell.stdin is not None
@@ -112,7 +120,7 @@ async def terminal(folder: Path) -> AsyncIterator[Terminal]:
         start_new_session=True,
     )
     try:
-        yield Terminal(shell)
+        yield Terminal(shell, folder)
     finally:
         os.killpg(shell.pid, signal.SIGKILL)
         await shell.communicate()
