@@ -21,7 +21,7 @@ from sidecar.telemetry.log_writer import LogWriter, own_standard_streams
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HTTP, ADMIN = "127.0.0.1:7070", "127.0.0.1:7072"
+USUAL = {"http": "127.0.0.1:7070", "grpc": "127.0.0.1:7071", "admin": "127.0.0.1:7072"}
 STDERR = 2
 
 
@@ -34,7 +34,7 @@ def demo(seconds: float | None) -> int:
 
 async def _demo(seconds: float | None) -> int:
     show = Demo(_say)
-    policy = await show.start(_address("SIDECAR_LISTEN_HTTP", HTTP), _address("SIDECAR_LISTEN_ADMIN", ADMIN))
+    policy = await show.start(*(_address(f"SIDECAR_LISTEN_{name.upper()}", usual) for name, usual in USUAL.items()))
     try:
         with tempfile.TemporaryDirectory(prefix="sidecar-demo-") as folder:
             path = Path(folder) / "sidecar.toml"
@@ -46,8 +46,8 @@ async def _demo(seconds: float | None) -> int:
         except OSError as error:
             print(f"sidecar: {error.args[-1]}", file=sys.stderr)
             return 2
-        http, admin = (f"http://{daemon.addresses[name]}" for name in ("http", "admin"))
-        playing = asyncio.create_task(show.play(http, admin, seconds), name="traffic")
+        http, rpc, admin = (daemon.addresses[name] for name in USUAL)
+        playing = asyncio.create_task(show.play(f"http://{http}", rpc, f"http://{admin}", seconds), name="traffic")
         with _stopped_by_signals(playing), contextlib.suppress(asyncio.CancelledError):
             await playing
         # The traffic has ended before the sidecar does; a signal now ends that at once.

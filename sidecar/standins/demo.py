@@ -1,6 +1,6 @@
-"""What `sidecar demo` shows: a sidecar between live traffic and five services in trouble.
+"""What `sidecar demo` shows: a sidecar between live traffic and seven services in trouble.
 
-The story takes less than ten seconds: each kind of trouble once, a line a request,
+The story takes about ten seconds: each kind of trouble once, a line a request,
 told from what came back and from the sidecar's own timeline of it. After that
 traffic goes on quietly, with a line every ten seconds, until it is ended; whoever
 watches can now type the commands it prints.
@@ -9,18 +9,20 @@ watches can now type the commands it prints.
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
 
+from sidecar.standins.demo_beamline import Beamline, Decides, Told, channel_to
 from sidecar.standins.demo_policy import policy
 from sidecar.standins.faults import HEALTHY, Fault, Kind
 from sidecar.standins.http import StandIn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 FAULTS = {
     "steady": HEALTHY,
@@ -34,6 +36,8 @@ QUIET_EVERY = 0.5
 SUMMARY_EVERY = 20
 """Requests between two summary lines."""
 ROUTES = ("steady", "flaky", "slow", "gone", "chain", "limited", "moody")
+REFUSED = re.compile(r'details="(\w+)"')
+"""The code of a refusal of the sidecar's own, in `Proxy-Status`."""
 PATIENCE = aiohttp.ClientTimeout(total=15)
 
 
@@ -49,10 +53,10 @@ class Tally:
     """Refused by the sidecar itself."""
     unwell: int = 0
 
-    def count(self, status: int, attempts: int, *, ours: bool) -> None:
+    def count(self, attempts: int, *, well: bool, ours: bool) -> None:
         """One call more; `ours`: the sidecar answered by itself."""
         self.calls += 1
-        if status < 400:
+        if well:
             self.well += 1
             self.rescued += attempts > 1
         elif ours:
@@ -73,37 +77,44 @@ class Demo:
 
     say: Callable[[str], None]
     standins: dict[str, StandIn] = field(default_factory=dict)
+    beamline: Beamline = field(default_factory=Beamline)
     tally: Tally = field(default_factory=Tally)
     states: dict[str, str] = field(default_factory=dict)
 
-    async def start(self, http: str, admin: str) -> str:
+    async def start(self, http: str, rpc: str, admin: str) -> str:
         """Start the stand-ins. The policy for a sidecar that listens at these addresses."""
         self.standins = {name: StandIn(name, fault=fault) for name, fault in FAULTS.items()}
         urls = {name: await standin.start() for name, standin in self.standins.items()}
-        return policy(http, admin, urls)
+        return policy(http, rpc, admin, urls | await self.beamline.start())
 
     async def stop(self) -> None:
         """Stop the stand-ins."""
         for standin in self.standins.values():
             await standin.stop()
+        await self.beamline.stop()
 
-    async def play(self, http: str, admin: str, seconds: float | None = None) -> None:
-        """Make traffic against a running sidecar (its two base URLs), for `seconds` or until cancelled."""
-        async with aiohttp.ClientSession(timeout=PATIENCE) as session:
+    async def play(self, http: str, rpc: str, admin: str, seconds: float | None = None) -> None:
+        """Make traffic against a running sidecar, for `seconds` or until cancelled.
+
+        `http` and `admin` are base URLs, `rpc` is the address of its gRPC listener.
+        """
+        async with aiohttp.ClientSession(timeout=PATIENCE) as session, channel_to(rpc) as channel:
             traffic = Traffic(self, session, http, admin)
+            decides = Decides(self.beamline, session, channel, http, traffic.tell)
             ends = asyncio.timeout(seconds)
             try:
                 async with ends:
                     await traffic.story()
-                    self.hints(http, admin)
-                    await traffic.quiet()
+                    await decides.story(self.say)
+                    self.hints(http, rpc, admin)
+                    await traffic.quiet(decides)
             except TimeoutError:
                 if not ends.expired():  # a sidecar that does not answer is no end of the demo
                     raise
             finally:
                 self.say(f"\n{self.tally}")
 
-    def hints(self, http: str, admin: str) -> None:
+    def hints(self, http: str, rpc: str, admin: str) -> None:
         """What to try by hand now."""
         steady, moody = self.standins["steady"].url, self.standins["moody"].url
         self.say("\nNow you. Traffic goes on quietly; Ctrl-C ends it.\n")
@@ -120,7 +131,11 @@ class Demo:
             self.say(f"  {command:<66}  # {shows}")
         self.say("\nAnd make trouble yourself, at the services' own ports:\n")
         self.say(f'  curl -d \'{{"kind": "fail", "status": 503}}\' {moody}/_fault')
-        self.say(f'  curl -d \'{{"kind": "dead", "lasts": 20}}\' {steady}/_fault\n')
+        self.say(f'  curl -d \'{{"kind": "dead", "lasts": 20}}\' {steady}/_fault')
+        self.say("\nDecides, and how to kill those who take them:\n")
+        for command, shows in self.beamline.hints(http, rpc):
+            self.say(f"  {command}\n      # {shows}")
+        self.say("")
 
 
 @dataclass(slots=True)
@@ -166,38 +181,51 @@ class Traffic:
         for _ in range(2):
             await self.ask("moody")
 
-    async def quiet(self) -> None:
+    async def quiet(self, decides: Decides) -> None:
         """The same traffic without a word but for breakers that move, and a summary now and then."""
+        asks: list[Callable[[], Awaitable[Told]]] = [partial(self.get, route) for route in ROUTES]
+        asks += decides.over_http, decides.over_grpc
         while True:
-            for route in ROUTES:
-                await self.ask(route, quiet=True)
+            for ask in asks:
+                self.count(await ask())
+                await self.breakers()
                 await asyncio.sleep(QUIET_EVERY)
                 if self.demo.tally.calls % SUMMARY_EVERY == 0:
                     self.demo.say(f"  {self.demo.tally}")
 
-    async def ask(self, route: str, *, quiet: bool = False) -> None:
+    async def ask(self, route: str) -> None:
         """One call of that route, and a line that tells how it went."""
+        await self.tell(await self.get(route))
+
+    async def get(self, route: str) -> Told:
+        """One call of that route."""
         self.number += 1
         path = f"/{route}/{self.number}"
         clock = asyncio.get_running_loop().time
         began = clock()
         async with self.session.get(self.http + path) as reply:
-            body = await reply.read()
-        took = clock() - began
-        told = reply.headers
-        attempts = int(told.get("X-Sidecar-Attempts", "0"))
-        ours = "Proxy-Status" in told
-        self.demo.tally.count(reply.status, attempts, ours=ours)
-        if not quiet:
-            upstream = told.get("X-Sidecar-Upstream", "") or "sidecar"
-            told_by = [await self.steps(told.get("X-Sidecar-Request-ID", ""))]
-            if ours and (code := json.loads(body)["error"]["code"]) not in told_by[0]:
-                told_by.append(code)
-            if "Retry-After" in told:
-                told_by.append(f"again in {told['Retry-After']} s")
-            why = ", ".join(filter(None, told_by))
-            self.demo.say(f"  GET {path:<12} {reply.status} by {upstream:<14} {took * 1000:5.0f} ms   {why}")
+            await reply.read()
+        fields = {name.lower(): value for name, value in reply.headers.items()}
+        return Told(f"GET {path}", str(reply.status), reply.status < 400, fields, clock() - began)
+
+    async def tell(self, told: Told) -> None:
+        """Count a call, and say how it went."""
+        self.count(told)
+        upstream = told.fields.get("x-sidecar-upstream", "sidecar")
+        why = [await self.steps(told.fields.get("x-sidecar-request-id", ""))]
+        refused = REFUSED.search(told.fields.get("proxy-status", ""))
+        if refused is not None and refused[1] not in why[0]:
+            why.append(refused[1])
+        if "retry-after" in told.fields:
+            why.append(f"again in {told.fields['retry-after']} s")
+        text = ", ".join(filter(None, why))
+        self.demo.say(f"  {told.what:<16} {told.status:<3} by {upstream:<14} {told.seconds * 1000:5.0f} ms   {text}")
         await self.breakers()
+
+    def count(self, told: Told) -> None:
+        """One call more."""
+        attempts = int(told.fields.get("x-sidecar-attempts", "0"))
+        self.demo.tally.count(attempts, well=told.well, ours="proxy-status" in told.fields)
 
     async def listen(self) -> None:
         """A stream of events, with the moment at which each came."""
@@ -206,7 +234,7 @@ class Traffic:
         headers = {"Accept": "text/event-stream"}
         async with self.session.get(f"{self.http}/steady/events", headers=headers) as reply:
             moments = [clock() - began async for line in reply.content if line.startswith(b"id:")]
-        self.demo.tally.count(reply.status, 1, ours=False)
+        self.demo.tally.count(1, well=reply.status < 400, ours=False)
         self.demo.say("  GET /steady/events: an event at " + ", ".join(f"{at:.1f}" for at in moments) + " s")
 
     async def steps(self, request_id: str) -> str:
@@ -258,4 +286,4 @@ def one_step(step: dict[str, object]) -> str:
         return f"{step['target']} skipped: {step['outcome']}"
     if step["outcome"] == "timeout":
         return f"{step['target']} timeout after {after}"
-    return f"{step['target']} {step.get('status_code') or step['outcome']}"
+    return f"{step['target']} {step.get('status_code') or step.get('grpc_code') or step['outcome']}"

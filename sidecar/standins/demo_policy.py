@@ -12,7 +12,7 @@ POLICY = Template("""\
 [listen]
 http  = "$http"
 admin = "$admin"
-grpc  = ""
+grpc  = "$rpc"
 
 [telemetry]
 access_log = false             # the demo tells its own story
@@ -71,6 +71,25 @@ match = { path = "/moody/*" }
 chain = ["moody"]
 retry = { tries = 1 }          # so that the breaker is seen alone
 
+[upstreams.c-gateway]          # takes decides over HTTP
+protocol = "c-gateway"
+url = "$gateway"
+circuit_breaker = { recovery_first = "1s", recovery_timeout = "4s" }
+
+[upstreams.router]             # takes them over gRPC
+protocol = "router"
+url = "$router"
+circuit_breaker = { recovery_first = "1s", recovery_timeout = "4s" }
+
+[routes.decide]
+match = { path = "/api/v1/routes/decide", methods = ["POST"] }
+chain = ["c-gateway", "router"]
+idempotent = true
+
+[routes.rpc]
+match = { grpc = "beamline.flow.v1.*" }
+chain = ["router", "c-gateway"]
+
 [static.sorry]
 status = 200
 headers = { content-type = "application/json" }
@@ -78,6 +97,6 @@ body = '{"service": "static/sorry", "note": "all are away: this answer stands in
 """)
 
 
-def policy(http: str, admin: str, urls: Mapping[str, str]) -> str:
+def policy(http: str, rpc: str, admin: str, urls: Mapping[str, str]) -> str:
     """The text, with where the sidecar listens and the upstreams' URLs by name."""
-    return POLICY.substitute(urls, http=http, admin=admin)
+    return POLICY.substitute(urls, http=http, rpc=rpc, admin=admin)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.commands import SIDECAR, process
 
-ANYWHERE = {"SIDECAR_LISTEN_HTTP": "127.0.0.1:0", "SIDECAR_LISTEN_ADMIN": "127.0.0.1:0"}
+ANYWHERE = {f"SIDECAR_LISTEN_{name}": "127.0.0.1:0" for name in ("HTTP", "GRPC", "ADMIN")}
 
 
 @pytest.mark.timeout(90)
@@ -32,7 +32,11 @@ async def test_the_demo_tells_its_whole_story_and_ends_by_itself() -> None:
         "503 by sidecar",
         "breaker moody: open → half_open",
         "breaker moody: half_open → closed",
+        "c-gateway connect_failed (3 times) → router OK",
+        "router UNAVAILABLE (3 times) → c-gateway 200",
         "Now you.",
+        "/api/v1/routes/decide -H 'X-Tenant-ID: me'",
+        "examples/beamline/decide_grpc.py",
         "answered well",
     ):
         assert sign in story, story

@@ -17,13 +17,15 @@ from sidecar.standins.demo_policy import policy
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-URLS = dict.fromkeys(FAULTS, "http://127.0.0.1:9000")
+URLS = dict.fromkeys((*FAULTS, "gateway"), "http://127.0.0.1:9000") | {"router": "grpc://127.0.0.1:50051"}
 
 
 def test_the_policy_is_a_good_one_and_has_every_route_that_is_asked() -> None:
-    settings = Settings.model_validate(tomllib.loads(policy("127.0.0.1:7070", "127.0.0.1:7072", URLS)))
-    assert set(settings.routes) == set(ROUTES)
-    assert set(settings.upstreams) == set(FAULTS)
+    settings = Settings.model_validate(
+        tomllib.loads(policy("127.0.0.1:7070", "127.0.0.1:7071", "127.0.0.1:7072", URLS))
+    )
+    assert set(settings.routes) == {*ROUTES, "decide", "rpc"}
+    assert set(settings.upstreams) == {*FAULTS, "c-gateway", "router"}
 
 
 def step(kind: str, target: str, outcome: str, seconds: float = 0.001, status: int = 0) -> dict[str, object]:
@@ -39,6 +41,7 @@ def step(kind: str, target: str, outcome: str, seconds: float = 0.001, status: i
         ([step("attempt", "slow", "timeout", 0.4)], "slow timeout after 400 ms"),
         ([step("wait", "flaky", "server_error", 0.1)], "waits 100 ms"),
         ([step("skip", "gone", "circuit_open")], "gone skipped: circuit_open"),
+        ([step("attempt", "router", "grpc_error") | {"grpc_code": "UNAVAILABLE"}], "router UNAVAILABLE"),
         (
             [
                 step("attempt", "gone", "connect_failed"),
@@ -56,11 +59,14 @@ def test_a_timeline_is_told_in_a_few_words(steps: list[dict[str, object]], words
 
 def test_the_tally_tells_rescued_calls_from_refused_and_failed_ones() -> None:
     tally = Tally()
-    tally.count(200, 1, ours=False)
-    tally.count(200, 2, ours=False)
-    tally.count(429, 0, ours=True)
-    tally.count(500, 1, ours=False)
+    tally.count(1, well=True, ours=False)
+    tally.count(2, well=True, ours=False)
+    tally.count(0, well=False, ours=True)
+    tally.count(1, well=False, ours=False)
     assert str(tally) == "4 calls: 2 answered well, 1 of them after trouble; 1 refused early; 1 failed"
+
+
+PROXY_STATUS = 'sidecar; error=destination_unavailable; details="circuit_open"'
 
 
 class FakeSidecar:
@@ -116,12 +122,12 @@ async def test_a_breaker_that_moved_is_told_once() -> None:
     sidecar = FakeSidecar()
     sidecar.state = "open"
     sidecar.status = 503
-    sidecar.headers = {"Proxy-Status": "sidecar; error=destination_unavailable", "Retry-After": "1"}
+    sidecar.headers = {"Proxy-Status": PROXY_STATUS, "Retry-After": "1"}
     demo = Demo(said.append)
     async with sidecar.traffic(demo) as traffic:
-        await traffic.ask("moody", quiet=True)
         await traffic.ask("moody")
-    assert said[0] == "      breaker moody: closed → open"
-    assert said[1].endswith("   circuit_open, again in 1 s")
-    assert len(said) == 2
+        await traffic.ask("moody")
+    assert said[0].endswith("   circuit_open, again in 1 s")
+    assert said[1] == "      breaker moody: closed → open"
+    assert len(said) == 3
     assert demo.tally.refused == 2
