@@ -172,6 +172,7 @@ class Daemon:
         self._connections.draining = True
         self.view.runtime.engine.draining = True
         listening.accept_no_more()
+        listening.health.end()
         self._connections.close_idle()
         await asyncio.gather(
             listening.end_rpcs(max(0.0, ends - self._clock())), self._until(lambda: self._connections.count == 0, ends)

@@ -11,7 +11,7 @@ import math
 
 from google.protobuf.message import DecodeError
 
-from sidecar.dialects.decide import Decide, Decision, Json, Shape, dumps, loads, texts
+from sidecar.dialects.decide import Decide, Decision, Json, Shape, Untranslatable, dumps, loads, texts
 from sidecar.pb.beamline.flow.v1.flow_pb2 import RouteDecision
 
 _INT32 = 2**31 - 1
@@ -101,10 +101,13 @@ def write_route_decision(decision: Decision) -> bytes:
 def lifted(body: bytes) -> bytes | None:
     """A JSON decision, flat or nested, as a `RouteDecision`: for an answer that stands in the policy file.
 
-    None when it is no decision. Raises `Untranslatable`.
+    None when it is no decision, or none that protobuf can hold.
     """
     decision = read_json_decision(loads(body))
-    return None if decision is None else write_route_decision(decision)
+    try:
+        return None if decision is None else write_route_decision(decision)
+    except Untranslatable:
+        return None
 
 
 def _number(value: object) -> float:

@@ -212,6 +212,7 @@ class Attempts:
             target.observer.rested(outcome.rest, outcome.label)
         if facts.what is What.CANNOT_CARRY:  # nothing was sent
             call.attempts -= 1
+            call.upstream = ""
         elif outcome.same is not Same.FRESH:  # which is no attempt
             self._failed += 1
         if self._failed > 1 or facts.sign is Sign.OUT_OF_MONEY:

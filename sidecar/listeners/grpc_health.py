@@ -31,6 +31,8 @@ class Health:
     def __init__(self) -> None:
         self._serving = True
         self._changed = asyncio.Event()
+        self.over = False
+        """Nobody is told any more: those who watch are let go, so that they hold up no drain."""
 
     @property
     def serving(self) -> bool:
@@ -39,6 +41,14 @@ class Health:
     @serving.setter
     def serving(self, value: bool) -> None:
         self._serving = value
+        self._tell()
+
+    def end(self) -> None:
+        """Let those go who watch; they have heard the last change."""
+        self.over = True
+        self._tell()
+
+    def _tell(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -92,9 +102,10 @@ class HealthHandler(grpc.GenericRpcHandler):
             await self._rpc.serve(SERVICE + "Watch", Messages.of(message), context, unary=False, routed_as=path)
         elif service:
             await context.write(_Response(status=_Response.SERVICE_UNKNOWN).SerializeToString())
-            await asyncio.Event().wait()  # a route may come with a reload; the caller then asks anew
+            while not self._health.over:  # a route may come with a reload; the caller then asks anew
+                await self._health.changed()
         else:
-            while True:
+            while not self._health.over:
                 await context.write(self._health.status.SerializeToString())
                 await self._health.changed()
 

@@ -49,6 +49,11 @@ class StaticSettings(Frozen):
     headers: Headers = Field(default_factory=Table, repr=False)
     body: str = ""
 
+    @property
+    def decides(self) -> bool:
+        """A body that is a decision answers decides over gRPC, too, unless a code is asked for."""
+        return self.status < 400 and "grpc_code" not in self.model_fields_set
+
 
 class FaultSettings(Frozen):
     """`[faults.NAME]`: chaos for testing one's own application."""

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sidecar.call import Facts, Reply, What, Wire
+from sidecar.dialects.beamline import DECIDE
 
 if TYPE_CHECKING:
     from sidecar.call import Attempt, Call, Header, Headers
@@ -19,10 +20,19 @@ _METADATA_NAME = re.compile(rb"[0-9a-z_.-]+")
 class StaticUpstream:
     """Answers every call with the same: a status, fields and a body over HTTP; over gRPC a status with its text, and
     the fields as trailing metadata.
+
+    `decision`: a RouteDecision that answers decides over gRPC instead.
     """
 
     def __init__(
-        self, status: int, headers: tuple[Header, ...], body: bytes, code: str = "UNAVAILABLE", message: str = ""
+        self,
+        status: int,
+        headers: tuple[Header, ...],
+        body: bytes,
+        code: str = "UNAVAILABLE",
+        message: str = "",
+        *,
+        decision: bytes | None = None,
     ) -> None:
         self._status = status
         self._headers = headers
@@ -30,10 +40,15 @@ class StaticUpstream:
         self._body = body
         self._code = code
         self._message = message
+        self._decision = decision
         self._metadata: Headers = [(name, value) for name, value in self._fields.items() if _is_metadata(name, value)]
 
     async def send(self, call: Call, attempt: Attempt) -> Reply:  # noqa: ARG002 - the interface of `Upstream`
         if call.wire is Wire.GRPC:
+            if self._decision is not None and call.path == DECIDE:
+                reply = Reply(200, b"", [], Facts(What.REPLY, status=200, grpc_code="OK"), {}, whole=self._decision)
+                reply.code, reply.trailers = "OK", self._metadata
+                return reply
             reply = Reply(200, b"", [], Facts(What.REPLY, status=200, grpc_code=self._code), {})
             reply.code, reply.message, reply.trailers = self._code, self._message, self._metadata
             return reply

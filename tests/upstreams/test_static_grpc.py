@@ -6,6 +6,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from sidecar.pb.beamline.flow.v1.flow_pb2 import RouteDecision, RouteRequest
 from tests.kit.addresses import free_port
 from tests.kit.rpc import channel_to, fail, routed, rpc_service
 from tests.kit.running import running
@@ -64,3 +65,37 @@ async def test_an_answer_that_must_not_be_repeated_stands() -> None:
     ):
         error = await refused(channel)
     assert (error.code(), error.details()) == (grpc.StatusCode.NOT_FOUND, "no such thing")
+
+
+DECISION = """
+[static.sorry]
+status = 200
+body = '{"provider_id": "spare", "reason": "default"}'
+"""
+
+
+@pytest.mark.parametrize(
+    ("sorry", "said"),
+    [
+        (DECISION, "spare default"),
+        (DECISION.replace("200", "503"), "UNAVAILABLE"),
+        (DECISION + 'grpc_code = "ABORTED"', "ABORTED"),
+        (DECISION.replace("provider_id", "provider"), "UNAVAILABLE"),
+    ],
+)
+async def test_a_body_that_is_a_decision_answers_decides(sorry: str, said: str) -> None:
+    decide: grpc.aio.UnaryUnaryMultiCallable[RouteRequest, RouteDecision]
+    async with (
+        running(policy(f"grpc://127.0.0.1:{free_port()}", sorry)) as sidecar,
+        channel_to(sidecar) as channel,
+    ):
+        decide = channel.unary_unary(
+            "/beamline.flow.v1.Router/Decide", RouteRequest.SerializeToString, RouteDecision.FromString
+        )
+        try:
+            decision = await decide(RouteRequest(), timeout=20)
+            answer = f"{decision.provider_id} {decision.reason}"
+        except grpc.aio.AioRpcError as error:
+            answer = error.code().name
+        assert answer == said
+        assert (await refused(channel)).code().name in ("UNAVAILABLE", "ABORTED")
