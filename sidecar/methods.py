@@ -27,6 +27,8 @@ class Methods:
         texts = [f"/{pattern}".encode() for pattern in patterns]
         self._prefixes = tuple(text[:-1] for text in texts if text.endswith(b"*"))
         self._unary = {text for text in texts if not text.endswith(b"*")} | set(beamline.UNARY)
+        self._said = frozenset(self._unary)
+        self._streams: set[bytes] = set()
         self._names = {path: path[1:].decode() for path in self._unary}
 
     def is_unary(self, path: bytes) -> bool:
@@ -37,8 +39,16 @@ class Methods:
         return self._names.get(path, OTHER)
 
     def learn(self, found: Mapping[bytes, bool]) -> None:
-        """Methods that an upstream told of; the value says whether they are unary."""
+        """Methods that an upstream told of; the value says whether they are unary.
+
+        Upstreams that do not agree: a stream takes every kind of call. What the file says counts before either.
+        """
         for path, unary in found.items():
             self._names[path] = path[1:].decode("ascii", "replace")
-            if unary:
+            if path in self._said:
+                continue
+            if not unary:
+                self._streams.add(path)
+                self._unary.discard(path)
+            elif path not in self._streams:
                 self._unary.add(path)

@@ -151,7 +151,11 @@ class _Builder:
             if service.check is not None:
                 service.check.start(self._judge(self._rests.get(name, [])))
         patterns = [pattern for upstream in settings.upstreams.values() for pattern in upstream.unary]
-        return Runtime(settings, self._resolved, engine, self._parts, Methods(patterns))
+        methods = Methods(patterns)
+        for _, client in self._parts.of("grpc"):
+            if client.reflection is not None:
+                client.reflection.start(methods.learn)
+        return Runtime(settings, self._resolved, engine, self._parts, methods)
 
     def _judge(self, rests: list[Rest]) -> Callable[[float], None]:
         """What a health check's verdict does: all targets of the upstream rest, or go on."""

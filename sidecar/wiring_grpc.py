@@ -11,6 +11,7 @@ from sidecar.dialects import beamline
 from sidecar.http1.connect import tls_context
 from sidecar.upstreams.grpc import Channel, ChannelSettings, GrpcUpstream
 from sidecar.upstreams.grpc_metadata import MetadataWriter
+from sidecar.upstreams.reflection import Reflection
 from sidecar.wiring import carries_secret, pairs, unusable
 
 if TYPE_CHECKING:
@@ -64,7 +65,14 @@ def grpc_upstream(
     uncorrelated = frozenset({beamline.DECIDE} if settings.protocol == "router" else ())
     headers, defaults = pairs(settings.headers), pairs(settings.default_headers)
     writer = MetadataWriter(headers, defaults, via if settings.via else b"", uncorrelated)
-    return GrpcUpstream(channels, writer, clock, private=carries_secret(headers, defaults), idle=upstream.timeout.idle)
+    return GrpcUpstream(
+        channels,
+        writer,
+        clock,
+        private=carries_secret(headers, defaults),
+        idle=upstream.timeout.idle,
+        reflection=Reflection(upstream.name, channels, writer.own) if settings.protocol == "grpc" else None,
+    )
 
 
 def _target(url: str) -> str:

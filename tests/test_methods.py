@@ -39,3 +39,18 @@ def test_what_an_upstream_tells_is_known_from_then_on() -> None:
     assert methods.is_unary(b"/pkg.S/Get")
     assert not methods.is_unary(b"/pkg.S/Watch")
     assert methods.name(b"/pkg.S/Watch") == "pkg.S/Watch"
+
+
+@pytest.mark.parametrize("told", [(True, False), (False, True)])
+def test_where_upstreams_do_not_agree_it_is_a_stream(told: tuple[bool, bool]) -> None:
+    methods = Methods()
+    for unary in told:
+        methods.learn({b"/pkg.S/Get": unary})
+    assert not methods.is_unary(b"/pkg.S/Get")
+
+
+def test_what_the_file_says_is_not_untold() -> None:
+    methods = Methods(["pkg.S/Get"])
+    methods.learn({b"/pkg.S/Get": False, DECIDE: False})
+    assert methods.is_unary(b"/pkg.S/Get")
+    assert methods.is_unary(DECIDE)

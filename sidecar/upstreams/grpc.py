@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from sidecar.call import Attempt, Call, Header, Headers
     from sidecar.upstreams.grpc_metadata import MetadataWriter
+    from sidecar.upstreams.reflection import Reflection
 
 MOST_METHODS = 1000
 """Methods kept ready for each address. Their names are the callers', and endless."""
@@ -148,11 +149,14 @@ class GrpcUpstream:
         *,
         private: bool = False,
         idle: float = 0.0,
+        reflection: Reflection | None = None,
     ) -> None:
         self._channels = tuple(channels)
         self._metadata = metadata
         self._clock = clock
         self.private = private
+        self.reflection = reflection
+        """What asks it for its methods, over the same channels; None for one whose methods are known."""
         self._idle = idle
         self._busy = 0
         self._retired = False
@@ -232,6 +236,8 @@ class GrpcUpstream:
     async def aclose(self) -> None:
         """Close the channels when their last call has ended, now if there is none."""
         self._retired = True
+        if self.reflection is not None:
+            await self.reflection.aclose()
         if not self._busy:
             await self._close()
 

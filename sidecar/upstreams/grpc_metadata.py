@@ -44,6 +44,13 @@ class MetadataWriter:
         own = {name for name, _ in self._fixed}
         self._drop = _REMADE | own | ({b"via"} if via else set())
 
+    @property
+    def own(self) -> tuple[Header, ...]:
+        """What goes with a call that is ours and nobody else's."""
+        fixed = {name for name, _ in self._fixed}
+        defaults = tuple(pair for pair in self._defaults if pair[0] not in fixed)
+        return (*self._fixed, *defaults, *(((b"via", self._via),) if self._via else ()))
+
     def write(self, call: Call) -> tuple[Header, ...]:
         """The pairs, in the order in which they are sent."""
         fields, drop = call.fields, self._drop

@@ -108,7 +108,10 @@ def says(*messages: bytes, then: str = "OK", initial: Pairs = (), trailers: Pair
 
 
 class RpcService(grpc.GenericRpcHandler):
-    """Answers the n-th call with the n-th behaviour, and every further one with the last."""
+    """Answers the n-th call with the n-th behaviour, and every further one with the last.
+
+    It has no reflection, and what asks for it is no call of a test's.
+    """
 
     def __init__(self, behaviours: Sequence[Behaviour]) -> None:
         self.behaviours = list(behaviours) or [echo]
@@ -118,6 +121,8 @@ class RpcService(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: Any) -> Any:
         method = handler_call_details.method
+        if method.startswith("/grpc.reflection."):
+            return None
 
         async def handle(_: object, context: Any) -> None:
             seen = Seen(method, tuple(context.invocation_metadata()), context.time_remaining())
