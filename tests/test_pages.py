@@ -25,5 +25,6 @@ SESSIONS = (
 @pytest.mark.parametrize("page", SESSIONS)
 async def test_the_page_is_a_session_that_goes_as_it_says(page: str, tmp_path: Path) -> None:
     async with terminal(tmp_path) as shell:
+        shell.place("examples/beamline/decide_grpc.py")
         for block in blocks(ROOT / page):
             await shell.type(block)
