@@ -39,6 +39,8 @@ def options_of(settings: ServerSettings) -> list[tuple[str, Any]]:
         ("grpc.max_metadata_size", settings.max_metadata),
         ("grpc.absolute_max_metadata_size", settings.max_metadata),
         ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        # Callers are near. Else a window grows to some MB a stream, which is memory where the upstream is slower.
+        ("grpc.http2.bdp_probe", 0),
         ("grpc.http.tarpit", 0),  # callers whose metadata or message is too long would hear so 0.1 to 1 s later
         # Clients that ping every 10 s would be sent away by default.
         ("grpc.http2.min_ping_interval_without_data_ms", 5000),

@@ -194,7 +194,7 @@ class GrpcUpstream:
     ) -> Reply:
         rpc = channel.unary(call.target)(call.body.whole, metadata=metadata, timeout=left)
         try:
-            message: bytes = await rpc
+            message: bytes | None = await rpc
         except grpc.aio.AioRpcError as error:
             code, detail = error.code().name, error.details() or ""
             trailers = pairs(error.trailing_metadata() or ())
@@ -209,6 +209,8 @@ class GrpcUpstream:
                 raise
             # grpcio raises it by itself for a channel that was closed: nobody cancelled us.
             raise UpstreamError(Facts(What.RESET, detail="the channel was closed")) from None
+        if message is None:  # grpcio says OK to it, and our caller would get an empty message that nobody sent
+            raise UpstreamError(Facts(What.UNPARSEABLE, detail="OK without a message"))
         headers = pairs(await rpc.initial_metadata())
         reply = Reply(200, b"", headers, OK_FACTS, dict(headers), whole=message)
         reply.trailers = pairs(await rpc.trailing_metadata())

@@ -97,6 +97,12 @@ class H2Stream:
         while not self.over:
             await self._change()
 
+    async def was_reset(self) -> int:
+        """With which code the other side reset it."""
+        while self.reset_code is None:
+            await self._change()
+        return self.reset_code
+
     async def _change(self) -> None:
         async with asyncio.timeout(PATIENCE):
             await self.changed.wait()
@@ -175,9 +181,9 @@ class H2Peer:
         self.flush()
         self._task = asyncio.create_task(self._read(), name="h2 peer")
 
-    async def request(self) -> H2Stream:
+    async def request(self, *, patience: float | None = PATIENCE) -> H2Stream:
         """The next call."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             return await self._requests.get()
 
     def open(self, path: str, *fields: Field, head: tuple[Field, ...] | None = None, end: bool = False) -> H2Stream:
@@ -280,9 +286,9 @@ class H2Listening:
     def url(self) -> str:
         return f"grpc://{self.address}"
 
-    async def accept(self) -> H2Peer:
+    async def accept(self, *, patience: float | None = PATIENCE) -> H2Peer:
         """The next connection."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             return await self._accepted.get()
 
     async def request(self) -> tuple[H2Peer, H2Stream]:

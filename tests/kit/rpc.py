@@ -33,7 +33,7 @@ class Seen:
     seconds_left: float | None
     messages: list[bytes] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the handler was cancelled."""
+    """Set when nobody listens to the handler any more."""
 
     def field(self, name: str) -> str | bytes | None:
         return next((value for key, value in self.metadata if key == name), None)
@@ -134,6 +134,8 @@ class RpcService(grpc.GenericRpcHandler):
             except asyncio.CancelledError:
                 seen.cancelled.set()
                 raise
+            except grpc.aio.InternalError:  # it was writing
+                seen.cancelled.set()
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
