@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sidecar.call import NO_DEADLINE, Wire
 from sidecar.config.resolve import resolve
 from sidecar.dialects import beamline
+from sidecar.dialects.decide_answer import lifted
 from sidecar.dialects.refusal import body_of
 from sidecar.engine.exchange import Engine
 from sidecar.engine.route import Limit, Route, Service, Target, key_function
@@ -207,13 +208,19 @@ class _Builder:
             if upstream.settings.protocol == "grpc":
                 return client
             held = limits.max_held_bytes
-            return RouterDecides(client, max_held=held, wall=around.wall, tenant=_tenant(upstream))
+            tenant = _tenant(upstream) or self._gateways_tenant()
+            return RouterDecides(client, max_held=held, wall=around.wall, tenant=tenant)
         http = parts.get(
             "http", name, identity(upstream), lambda: http_service(upstream, around.environ, around.via, around.wall)
         )
         if upstream.settings.protocol == "c-gateway":
             return GatewayDecides(http.upstream, tenant=_tenant(upstream))
         return http.upstream
+
+    def _gateways_tenant(self) -> str:
+        """Whom c-gateway serves where a caller names no tenant, so that the Router in its stead does, too."""
+        gateways = (one for one in self._resolved.upstreams.values() if one.settings.protocol == "c-gateway")
+        return next(filter(None, map(_tenant, gateways)), "")
 
     def _limit(self, name: str, settings: RateLimitSettings | None) -> Limit | None:
         if settings is None:
@@ -275,7 +282,12 @@ class _Builder:
         settings: StaticSettings = self._settings.static[name]
         headers = tuple((key.encode("latin-1"), value.encode("latin-1")) for key, value in settings.headers.items())
         upstream = StaticUpstream(
-            settings.status, headers, settings.body.encode(), settings.grpc_code, settings.grpc_message
+            settings.status,
+            headers,
+            settings.body.encode(),
+            settings.grpc_code,
+            settings.grpc_message,
+            decision=lifted(settings.body.encode()) if settings.decides else None,
         )
         return Service(f"static/{name}", upstream)
 
