@@ -35,6 +35,7 @@ async def asked(server: Reflecting, sidecar: Running, times: int) -> None:
     await until(lambda: len(server.asked) >= times and all(each._task.done() for each in reflections))
 
 
+@pytest.mark.both_loops
 async def test_a_method_takes_the_unary_way_once_its_upstream_has_told() -> None:
     async with reflecting(by_file(FOUR_KINDS)) as server, running(routed(server.url)) as sidecar:
         assert not takes_the_unary_way(sidecar, GET)
