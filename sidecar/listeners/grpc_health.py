@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SERVICE = "/grpc.health.v1.Health/"
 
 _Response = health_pb2.HealthCheckResponse
+_UNKNOWN = _Response(status=_Response.SERVICE_UNKNOWN)
 
 
 class Health:
@@ -30,9 +31,10 @@ class Health:
 
     def __init__(self) -> None:
         self._serving = True
-        self._changed = asyncio.Event()
         self.over = False
         """Nobody is told any more: those who watch are let go, so that they hold up no drain."""
+        self.change = asyncio.Event()
+        """Set when there is something new; whoever waits for what is new from now on takes it before they look."""
 
     @property
     def serving(self) -> bool:
@@ -41,24 +43,20 @@ class Health:
     @serving.setter
     def serving(self, value: bool) -> None:
         self._serving = value
-        self._tell()
+        self._changed()
 
     def end(self) -> None:
-        """Let those go who watch; they have heard the last change."""
+        """Let those go who watch, once they have heard the last change."""
         self.over = True
-        self._tell()
+        self._changed()
 
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+    def _changed(self) -> None:
+        self.change.set()
+        self.change = asyncio.Event()
 
     @property
     def status(self) -> health_pb2.HealthCheckResponse:
         return _Response(status=_Response.SERVING if self._serving else _Response.NOT_SERVING)
-
-    async def changed(self) -> None:
-        """Wait for the next change."""
-        await self._changed.wait()
 
 
 class HealthHandler(grpc.GenericRpcHandler):
@@ -100,14 +98,21 @@ class HealthHandler(grpc.GenericRpcHandler):
         path = self._into(service.encode()) if service else b""
         if path:
             await self._rpc.serve(SERVICE + "Watch", Messages.of(message), context, unary=False, routed_as=path)
-        elif service:
-            await context.write(_Response(status=_Response.SERVICE_UNKNOWN).SerializeToString())
-            while not self._health.over:  # a route may come with a reload; the caller then asks anew
-                await self._health.changed()
+        elif service:  # a route may come with a reload; the caller then asks anew
+            await self._tell_changes(lambda: _UNKNOWN, context)
         else:
-            while not self._health.over:
-                await context.write(self._health.status.SerializeToString())
-                await self._health.changed()
+            await self._tell_changes(lambda: self._health.status, context)
+
+    async def _tell_changes(self, look: Callable[[], health_pb2.HealthCheckResponse], context: Context) -> None:
+        told = None
+        while True:
+            change, status = self._health.change, look()
+            if status != told:
+                await context.write(status.SerializeToString())
+                told = status
+            if self._health.over and look() == told:
+                return
+            await change.wait()
 
 
 async def _service(message: bytes, context: Context) -> str:
