@@ -47,4 +47,4 @@ async def test_that_a_server_went_away_is_not_told_twice(asked: dict[str, str], 
     sidecar.terminate()
     async with asyncio.timeout(20):
         _, said = await sidecar.communicate()
-    assert (b"Got goaway" in said) is told, said.decode()
+    assert bool(said) is told, said.decode()

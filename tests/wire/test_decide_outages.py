@@ -41,18 +41,19 @@ class Traffic:
 
     here: Beamline
     phase: str = "all is well"
+    over: bool = False
     seen: list[tuple[str, str, Answered]] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def steady(self, kind: str, ask: Callable[[], Awaitable[Answered]]) -> None:
-        while True:
+        while not self.over:
             began = self.phase
             answered = await ask()
             self.seen.append((kind, began, answered))
             self.came.set()
 
     async def goes_on(self) -> None:
-        """Until each caller was answered so often that was asked in this phase."""
+        """Wait until each caller has so many answers to what it asked in this phase."""
         async with asyncio.timeout(30):
             while any(len(self.of(kind)) < AT_LEAST for kind in KINDS):
                 self.came.clear()
@@ -70,14 +71,13 @@ class Traffic:
 async def traffic(here: Beamline) -> AsyncIterator[Traffic]:
     going = Traffic(here)
     asking = zip(KINDS, (here.http, here.real, here.rpc), strict=True)
-    callers = [asyncio.create_task(going.steady(kind, ask)) for kind, ask in asking]
-    try:
-        yield going
-    finally:
-        for caller in callers:
-            caller.cancel()
-        ended = await asyncio.gather(*callers, return_exceptions=True)
-        assert all(isinstance(end, asyncio.CancelledError) for end in ended), ended
+    async with asyncio.TaskGroup() as callers:
+        for kind, ask in asking:
+            callers.create_task(going.steady(kind, ask))
+        try:
+            yield going
+        finally:
+            going.over = True
 
 
 async def test_steady_decides_outlive_c_gateway_then_the_router_then_both() -> None:
