@@ -223,8 +223,11 @@ async def _passed_on(sending: Awaitable[None]) -> None:
 
 
 def _sent(headers: Headers) -> tuple[tuple[str, str | bytes], ...]:
-    """Metadata as grpcio takes it."""
-    return tuple(
-        (name.decode("latin-1"), value if name.endswith(b"-bin") else value.decode("latin-1"))
-        for name, value in headers
-    )
+    """Metadata as grpcio takes it. A value that C-core reads but does not send is left out, and the call goes on."""
+    told: list[tuple[str, str | bytes]] = []
+    for name, value in headers:
+        if name.endswith(b"-bin"):
+            told.append((name.decode("latin-1"), value))
+        elif (text := value.decode("latin-1")).isascii() and text.isprintable():
+            told.append((name.decode("latin-1"), text))
+    return tuple(told)

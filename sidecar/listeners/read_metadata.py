@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from sidecar.call import Call, Wire
-from sidecar.errors import HeaderTooLarge
+from sidecar.errors import HeaderTooLarge, InvalidRequest
 from sidecar.listeners.asked import ASKING, Access, ids_of, wishes
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class MetadataReader:
         `peer` the caller as gRPC names it (`ipv4:…`), `host` the `:authority`.
         """
         now = self._clock()
-        headers, fields, count = _pairs(metadata)
+        headers, fields, count, unsendable = _pairs(metadata)
         asks = not _ASKING.isdisjoint(fields)
         if asks:
             request_id, correlation_id = ids_of(fields, self._ids)
@@ -95,6 +95,8 @@ class MetadataReader:
         access = self.access
         if self.max_headers and count > self.max_headers:
             call.refusal = HeaderTooLarge(f"more than {self.max_headers} pairs of metadata")
+        elif unsendable:
+            call.refusal = InvalidRequest(f"the value of the metadata {unsendable} is not printable ASCII")
         elif asks or access.token:
             if access.trusted:
                 call.peer = access.caller(call.peer, fields)
@@ -111,19 +113,26 @@ def address_of(peer: str) -> str:
     return unquote(rest).rpartition(":")[0].strip("[]")
 
 
-def _pairs(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Headers, dict[bytes, bytes], int]:
-    """The pairs that go on, the index of all of them, and how many there were.
+def _pairs(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Headers, dict[bytes, bytes], int, str]:
+    """The pairs that go on, the index of all of them, how many there were, and the name of one that cannot go on.
 
-    Repeated names are joined with a comma in the index, as gRPC allows (binary ones too).
+    Repeated names are joined with a comma in the index, as gRPC allows (binary ones too). C-core
+    takes values that it does not send (gRPC over HTTP/2, "ASCII-Value").
     """
     headers: Headers = []
     index: dict[bytes, bytes] = {}
     count = 0
+    unsendable = ""
     for key, text in metadata:
         count += 1
         name = key.encode()
-        value = text if isinstance(text, bytes) else text.encode()
+        if isinstance(text, bytes):
+            value = text
+        else:
+            value = text.encode()
+            if not (text.isascii() and text.isprintable()):
+                unsendable = key
         index[name] = index[name] + b", " + value if name in index else value
         if name not in _STAYS and not name.startswith(b":"):
             headers.append((name, value))
-    return headers, index, count
+    return headers, index, count, unsendable

@@ -160,6 +160,14 @@ def test_behind_a_trusted_proxy_its_word_counts_for_who_called() -> None:
     assert read(("x-forwarded-for", "1.1.1.1")).peer == "127.0.0.1"
 
 
+@pytest.mark.parametrize("value", ["später", "a\tb", "\x00", "\x7f"])
+def test_what_c_core_reads_but_does_not_send_is_refused(value: str) -> None:
+    refusal = read(("a", "1"), ("note", value)).refusal
+    assert isinstance(refusal, InvalidRequest)
+    assert refusal.message == "the value of the metadata note is not printable ASCII"
+    assert read(("note-bin", value.encode()), ("empty", ""), ("~", " !~")).refusal is None
+
+
 @given(
     st.lists(
         st.tuples(st.text("abc-:", min_size=1, max_size=8), st.text(max_size=8))
@@ -169,6 +177,7 @@ def test_behind_a_trusted_proxy_its_word_counts_for_who_called() -> None:
 )
 def test_whatever_comes_is_a_call_with_all_that_was_sent(metadata: list[tuple[str, str | bytes]]) -> None:
     call = read(*metadata)
-    assert call.refusal is None
+    texts = [value for _, value in metadata if isinstance(value, str)]
+    assert (call.refusal is None) == all(text.isascii() and text.isprintable() for text in texts)
     assert set(call.fields) == {name.encode() for name, _ in metadata}
     assert [name for name, _ in call.headers] == [name.encode() for name, _ in metadata if not name.startswith(":")]

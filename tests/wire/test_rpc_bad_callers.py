@@ -98,6 +98,20 @@ async def test_a_head_that_is_no_call(head: tuple[Field, ...]) -> None:
         assert len(on.service.seen) == 0 or status[0] in ("0", "13"), status
 
 
+@KNOWN
+@pytest.mark.parametrize("value", ["später", "a\tb", "a\x7fb", "\x01"])
+async def test_metadata_that_cannot_be_sent_on(known: str, value: str) -> None:
+    """C-core reads such values but sends none; the server's breaker hears nothing of it."""
+    async with met(upstream=known) as (on, peer):
+        stream = peer.open(METHOD, ("note", value))
+        stream.say(b"1", end=True)
+        await stream.ended()
+        assert stream.field("grpc-status") == "13"
+        assert stream.field("grpc-message") == "the value of the metadata note is not printable ASCII"
+        assert on.service.seen == []
+        assert on.sidecar.runtime.breakers()["a"].snapshot()["recent_failures"] == 0
+
+
 async def test_bytes_that_are_no_http_2() -> None:
     async with met() as (on, peer):
         peer.write(b"\xff" * 100)
