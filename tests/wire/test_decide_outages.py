@@ -70,9 +70,9 @@ class Traffic:
 @asynccontextmanager
 async def traffic(here: Beamline) -> AsyncIterator[Traffic]:
     going = Traffic(here)
-    asking = zip(KINDS, (here.http, here.real, here.rpc), strict=True)
+    asks: tuple[Callable[[], Awaitable[Answered]], ...] = (here.http, here.real, here.rpc)
     async with asyncio.TaskGroup() as callers:
-        for kind, ask in asking:
+        for kind, ask in zip(KINDS, asks, strict=True):
             callers.create_task(going.steady(kind, ask))
         try:
             yield going
