@@ -8,6 +8,7 @@ knows no message type.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 MOST_METHODS = 1000
 """Methods kept ready for each address. Their names are the callers', and endless."""
+
+RENEWED_AFTER = 0.1
+"""Seconds after which a channel that cannot connect is made anew for the next call."""
 
 TICK = 0.005
 """Seconds by which a channel's own clock may be early: its deadline is told in whole milliseconds."""
@@ -77,30 +81,57 @@ def options_of(settings: ChannelSettings) -> list[tuple[str, Any]]:
     if settings.server_name:
         options.append(("grpc.ssl_target_name_override", settings.server_name))
     if settings.keepalive is not None:
-        time, timeout = settings.keepalive
+        ping, answer = settings.keepalive
         options += [
-            ("grpc.keepalive_time_ms", int(time * 1000)),
-            ("grpc.keepalive_timeout_ms", int(timeout * 1000)),
+            ("grpc.keepalive_time_ms", int(ping * 1000)),
+            ("grpc.keepalive_timeout_ms", int(answer * 1000)),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
         ]
     return options
 
 
-class Channel:
-    """One address: a channel and its methods, kept ready."""
+def channel_of(settings: ChannelSettings) -> grpc.aio.Channel:
+    """A new channel. It connects with its first call."""
+    options = options_of(settings)
+    if not settings.secure:
+        return grpc.aio.insecure_channel(settings.target, options)
+    credentials = grpc.ssl_channel_credentials(settings.root or None, settings.key or None, settings.cert or None)
+    return grpc.aio.secure_channel(settings.target, credentials, options)
 
-    def __init__(self, settings: ChannelSettings) -> None:
-        options = options_of(settings)
-        if settings.secure:
-            credentials = grpc.ssl_channel_credentials(
-                settings.root or None, settings.key or None, settings.cert or None
-            )
-            self._channel = grpc.aio.secure_channel(settings.target, credentials, options)
-        else:
-            self._channel = grpc.aio.insecure_channel(settings.target, options)
+
+class Channel:
+    """One address: a channel and its methods, kept ready.
+
+    A channel that cannot connect answers every call with its last error until its own pause is over, up
+    to a second after the server is back: a breaker's probe would fail for nothing. So `begin` takes a new
+    one, whose first call connects at once. `clock` is the loop's (seconds).
+    """
+
+    def __init__(self, settings: ChannelSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._made = clock()
+        self._channel = channel_of(settings)
+        self._closing: set[asyncio.Task[None]] = set()
         self._unary: dict[bytes, Any] = {}
         self._stream: dict[bytes, Any] = {}
+
+    def begin(self) -> bool:
+        """Before a call: whether it is connected already."""
+        state = self._channel.get_state()
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE and self._clock() - self._made >= RENEWED_AFTER:
+            self._renew()
+        return state is grpc.ChannelConnectivity.READY
+
+    def _renew(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._channel.close(), name="close channel")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        self._made = self._clock()
+        self._channel = channel_of(self._settings)
+        self._unary.clear()
+        self._stream.clear()
 
     def unary(self, method: bytes) -> Any:
         return self._unary.get(method) or self._ready(self._unary, method, self._channel.unary_unary)
@@ -109,21 +140,17 @@ class Channel:
         return self._stream.get(method) or self._ready(self._stream, method, self._channel.stream_stream)
 
     @property
-    def ready(self) -> bool:
-        """It is connected now."""
-        return self._channel.get_state() is grpc.ChannelConnectivity.READY
-
-    @property
     def state(self) -> str:
         return self._channel.get_state().name.lower()
 
     async def close(self) -> None:
         await self._channel.close()
+        await asyncio.gather(*self._closing)
 
     def _ready(self, kept: dict[bytes, Any], method: bytes, make: Callable[[str], Any]) -> Any:
         if len(kept) >= MOST_METHODS:
             kept.clear()
-        kept[method] = made = make(method.decode("latin-1"))
+        kept[method] = made = make(method.decode())  # which grpcio encodes again
         return made
 
 
@@ -172,7 +199,7 @@ class GrpcUpstream:
             if left <= 0:
                 raise UpstreamError(self._too_late(call, "the deadline has passed"))
         metadata = self._metadata.write(call)
-        origin = _Origin(was_ready=channel.ready, fresh=attempt.fresh)
+        origin = _Origin(was_ready=channel.begin(), fresh=attempt.fresh)
         self._busy += 1
         if call.unary:
             try:
