@@ -57,7 +57,8 @@ def grpc_upstream(
                 max_message=max_message,
                 max_metadata=max_metadata,
                 keepalive=None if keepalive is None else (keepalive.time, keepalive.timeout),
-            )
+            ),
+            clock,
         )
         for url in upstream.urls
     ]
