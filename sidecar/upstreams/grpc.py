@@ -105,7 +105,8 @@ class Channel:
 
     A channel that cannot connect answers every call with its last error until its own pause is over, up
     to a second after the server is back: a breaker's probe would fail for nothing. So `begin` takes a new
-    one, whose first call connects at once. `clock` is the loop's (seconds).
+    one, whose first call connects at once; but not while calls are under way, which a connection that the
+    server lets end may still serve. `clock` is the loop's (seconds).
     """
 
     def __init__(self, settings: ChannelSettings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -114,24 +115,40 @@ class Channel:
         self._made = clock()
         self._channel = channel_of(settings)
         self._closing: set[asyncio.Task[None]] = set()
+        self._calls = 0
+        self._retired = False
         self._unary: dict[bytes, Any] = {}
         self._stream: dict[bytes, Any] = {}
 
     def begin(self) -> bool:
-        """Before a call: whether it is connected already."""
+        """Before a call, which `end` is told of: whether it is connected already."""
         state = self._channel.get_state()
-        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE and self._clock() - self._made >= RENEWED_AFTER:
-            self._renew()
+        if state is not grpc.ChannelConnectivity.READY and not self._calls and self._worn(state):
+            self._close_later()
+            self._made = self._clock()
+            self._channel = channel_of(self._settings)
+            self._unary.clear()
+            self._stream.clear()
+        self._calls += 1
         return state is grpc.ChannelConnectivity.READY
 
-    def _renew(self) -> None:
+    def end(self) -> None:
+        """A call is over."""
+        self._calls -= 1
+        if self._retired and not self._calls:
+            self._close_later()
+
+    def _worn(self, state: grpc.ChannelConnectivity) -> bool:
+        """It cannot connect, or it was retired and a call that began before that makes another attempt."""
+        if state is grpc.ChannelConnectivity.SHUTDOWN:
+            return True
+        waited = self._clock() - self._made >= RENEWED_AFTER
+        return state is grpc.ChannelConnectivity.TRANSIENT_FAILURE and waited
+
+    def _close_later(self) -> None:
         task = asyncio.get_running_loop().create_task(self._channel.close(), name="close channel")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-        self._made = self._clock()
-        self._channel = channel_of(self._settings)
-        self._unary.clear()
-        self._stream.clear()
 
     def unary(self, method: bytes) -> Any:
         return self._unary.get(method) or self._ready(self._unary, method, self._channel.unary_unary)
@@ -144,7 +161,10 @@ class Channel:
         return self._channel.get_state().name.lower()
 
     async def close(self) -> None:
-        await self._channel.close()
+        """Close it when its last call has ended, now if there is none."""
+        self._retired = True
+        if not self._calls:
+            await self._channel.close()
         await asyncio.gather(*self._closing)
 
     def _ready(self, kept: dict[bytes, Any], method: bytes, make: Callable[[str], Any]) -> Any:
@@ -185,9 +205,6 @@ class GrpcUpstream:
         self.reflection = reflection
         """What asks it for its methods, over the same channels; None for one whose methods are known."""
         self._idle = idle
-        self._busy = 0
-        self._retired = False
-        self._closing: asyncio.Task[None] | None = None
 
     async def send(self, call: Call, attempt: Attempt) -> Reply:
         """Send once; returns with the message or status, of a stream at its first sign of life."""
@@ -200,18 +217,17 @@ class GrpcUpstream:
                 raise UpstreamError(self._too_late(call, "the deadline has passed"))
         metadata = self._metadata.write(call)
         origin = _Origin(was_ready=channel.begin(), fresh=attempt.fresh)
-        self._busy += 1
         if call.unary:
             try:
                 return await self._unary(call, channel, metadata, left, origin)
             finally:
-                self._ended()
+                channel.end()
         streamed = StreamedCall(
             channel.stream(call.target)(metadata=metadata, timeout=left),
             call,
             attempt,
             judge=lambda code, detail, trailers: self._facts(call, code, detail, trailers, origin),
-            ended=self._ended,
+            ended=channel.end,
             idle=self._idle,
         )
         return await streamed.begin()
@@ -257,19 +273,9 @@ class GrpcUpstream:
         late = self._clock() + TICK >= call.caller_deadline
         return Facts(What.CALLER_DEADLINE if late else What.TIMED_OUT, detail=detail)
 
-    def _ended(self) -> None:
-        self._busy -= 1
-        if self._retired and not self._busy:
-            self._closing = asyncio.get_running_loop().create_task(self._close(), name="close channels")
-
     async def aclose(self) -> None:
-        """Close the channels when their last call has ended, now if there is none."""
-        self._retired = True
+        """Close the channels when their last calls have ended, now those that have none."""
         if self.reflection is not None:
             await self.reflection.aclose()
-        if not self._busy:
-            await self._close()
-
-    async def _close(self) -> None:
         for channel in self._channels:
             await channel.close()

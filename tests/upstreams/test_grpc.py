@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-import grpc.aio
 import pytest
 
 from sidecar.body import Messages
@@ -17,6 +16,7 @@ from sidecar.upstreams.grpc_metadata import MetadataWriter
 from tests.kit.h2_peer import h2_connected
 from tests.kit.rpc import echo, hang, rpc_service
 from tests.kit.rpc_caller import relayed
+from tests.kit.running import until
 from tests.kit.stage import a_call
 
 if TYPE_CHECKING:
@@ -112,10 +112,16 @@ async def test_a_channel_is_closed_when_its_last_call_has_ended() -> None:
         assert [message async for message in reply.chunks] == [b"hi"]
         assert reply.closer is not None
         reply.closer.close()
-        assert upstream._closing is not None
-        await upstream._closing
-        with pytest.raises((grpc.aio.UsageError, UpstreamError)):
-            await upstream.send(unary_call(), Attempt())
+        await until(lambda: upstream.states() == ["shutdown"])
+
+
+async def test_a_call_that_began_before_makes_its_next_attempt_over_a_channel_that_is_closed_again() -> None:
+    async with rpc_service(echo) as service:
+        upstream = upstream_to(service.target)
+        await upstream.aclose()
+        assert upstream.states() == ["shutdown"]
+        assert (await upstream.send(unary_call(), Attempt())).whole == b"hi"
+        await until(lambda: upstream.states() == ["shutdown"])
 
 
 async def test_a_channel_that_is_closed_under_a_call_is_a_reset_and_not_a_cancellation() -> None:
@@ -123,7 +129,7 @@ async def test_a_channel_that_is_closed_under_a_call_is_a_reset_and_not_a_cancel
         upstream = upstream_to(service.target)
         sending = asyncio.create_task(upstream.send(unary_call(), Attempt()))
         await service.call()
-        await upstream._close()
+        await upstream._channels[0]._channel.close()
         with pytest.raises(UpstreamError) as ended:
             await sending
         assert ended.value.facts.what is What.RESET

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 import pytest
 
+from sidecar.upstreams.grpc import RENEWED_AFTER
 from tests.kit.h2_peer import h2_listening
 from tests.kit.rpc import RpcService, channel_to, echo, fail, routed, rpc_service
 from tests.kit.rpc_caller import METHOD, ask, ask_unary, opened, relayed, told
@@ -101,6 +103,44 @@ async def test_a_server_that_is_replaced_at_its_port_loses_no_call() -> None:
         await stopping
         await second.stop(None)
     assert len(old.seen) == 1
+
+
+async def test_a_server_that_goes_away_ends_what_it_has_begun_while_other_calls_find_nobody() -> None:
+    service = RpcService([echo])
+    server = _server(service, 0)
+    await server.start()
+    policy = routed(service.url, upstream="circuit_breaker = false")
+    async with running(policy) as sidecar, channel_to(sidecar) as channel:
+        rpc = opened(channel)
+        await rpc.write(b"1")
+        assert await rpc.read() == b"1"
+        stopping = asyncio.create_task(server.stop(10))
+        until = time.monotonic() + 2 * RENEWED_AFTER
+        while time.monotonic() < until:
+            assert (await ask_unary(channel)).code == "UNAVAILABLE"
+        await rpc.write(b"2")
+        assert await rpc.read() == b"2"
+        await rpc.done_writing()
+        assert (await told(rpc)).short == ("OK", [])
+        await stopping
+
+
+async def test_a_reload_between_two_attempts_does_not_end_the_call() -> None:
+    """It finishes on what it began with, though nobody else uses that any more."""
+    begun = asyncio.Event()
+
+    async def fails(talk: Talk) -> None:
+        await talk.take_all()
+        begun.set()
+        await talk.end("UNAVAILABLE")
+
+    async with relayed(fails, echo, route='idempotent = true\nretry = { backoff = "300ms" }') as on:
+        asking = asyncio.create_task(ask_unary(on.channel))
+        await begun.wait()
+        policy = on.sidecar.file.read_text()
+        on.sidecar.file.write_text(policy.replace(on.service.url, "grpc://127.0.0.1:1"))
+        await on.sidecar.daemon.reload()
+        assert (await asking).short == ("OK", [b"hi"])
 
 
 def _server(service: RpcService, port: int) -> grpc.aio.Server:
