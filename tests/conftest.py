@@ -9,13 +9,11 @@ and on uvloop. All other async tests run on the loop that asyncio makes.
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
 
-from sidecar.cli.grpc_core import prepare
 from tests.kit.virtual_loop import VirtualTimeLoop
 
 if TYPE_CHECKING:
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    prepare(os.environ)  # the core as it runs in a sidecar's own process
     config.addinivalue_line(
         "markers", "virtual_time: run this async test on a loop whose clock jumps to the next timer"
     )

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sidecar import __version__
-from sidecar.cli.grpc_core import prepare
 
 app = typer.Typer(
     name="sidecar",
@@ -74,5 +73,7 @@ def schema() -> None:
 
 def main() -> None:
     """The entry point. Ends with exit code 0, 1 (not well) or 2 (bad usage or configuration)."""
-    prepare(os.environ)  # commands import what they need, grpc too, later
+    # gRPC's C core writes to stderr in a form of its own whenever a server goes away ("Got goaway"); our log tells it
+    # anyway. The core reads the variable when it is loaded, which is later: commands import what they need.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     app()
