@@ -20,15 +20,16 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sidecar.call import Summary
+from sidecar.call import NO_DEADLINE, Summary
 from sidecar.engine.answer import BUSY_RETRY_AFTER, let_go
 from sidecar.engine.attempt import Attempts
 from sidecar.engine.chain import ChainRun
-from sidecar.engine.timer import Timer, Wheel
+from sidecar.engine.timer import TICK, Timer, Wheel
 from sidecar.engine.waits import Waits
 from sidecar.errors import (
     BodyTooLarge,
     CallerLeft,
+    DeadlineExceeded,
     Draining,
     HeaderTooLarge,
     InternalError,
@@ -104,7 +105,8 @@ class Exchange:
             self._run = ChainRun(self._call, route, self._attempts, self._waits, self._engine.rng)
             reply = self._reply = await self._run.obtain()
         except (asyncio.CancelledError, CallerLeft):
-            self._finish("caller_left", CLIENT_CLOSED, CANCELLED)
+            outcome, code = self._left()
+            self._finish(outcome, CLIENT_CLOSED, code)
             raise
         except Refused as refusal:
             self._call.bytes_out = self._engine.size_of(refusal, self._call)
@@ -130,12 +132,23 @@ class Exchange:
             outcome = "broke"
             code = code or UpstreamReset.grpc_code
         elif isinstance(error, asyncio.CancelledError | CallerLeft | ConnectionError):
-            outcome, code = "caller_left", CANCELLED
+            outcome, code = self._left()
         elif isinstance(error, Refused):  # the caller's own body went wrong behind its reply
             outcome, code = error.label, error.grpc_code
         else:
             outcome, code = "internal_error", InternalError.grpc_code
         self._finish(outcome, self._call.status, code)
+
+    def _left(self) -> tuple[str, str]:
+        """How it ended for a caller that is gone. A gRPC caller whose deadline has passed is, and its clock may be
+        1 % early: `grpc-timeout` is sent with three digits, rounded up.
+        """
+        call = self._call
+        if call.rpc_deadline != NO_DEADLINE:
+            left = call.rpc_deadline - self._engine.clock()
+            if left <= TICK + 0.01 * (call.rpc_deadline - call.started):
+                return DeadlineExceeded.label, DeadlineExceeded.grpc_code
+        return "caller_left", CANCELLED
 
     def _find(self) -> Route:
         call, engine = self._call, self._engine

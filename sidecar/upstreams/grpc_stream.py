@@ -21,7 +21,7 @@ import grpc.aio
 
 from sidecar.body import Superseded
 from sidecar.call import Facts, Reply, What
-from sidecar.errors import CallerLeft, InternalError, Refused, UpstreamError
+from sidecar.errors import CallerLeft, DeadlineExceeded, InternalError, Refused, UpstreamError
 from sidecar.upstreams.grpc_metadata import pairs
 from sidecar.upstreams.grpc_status import LOST, OK_FACTS, status_alone
 
@@ -105,6 +105,8 @@ class StreamedCall:
         assert reply is not None
         reply.code, reply.message, trailers = await self._status()
         reply.trailers = trailers
+        if reply.code == "DEADLINE_EXCEEDED" and self._judge(reply.code, "", []).what is What.CALLER_DEADLINE:
+            raise DeadlineExceeded("the caller's deadline has passed")  # no fault of the server's
         if reply.code in LOST:
             raise UpstreamError(Facts(What.BROKE, grpc_code=reply.code, detail=reply.message))
         raise StopAsyncIteration

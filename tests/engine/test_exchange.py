@@ -207,3 +207,15 @@ async def test_path_and_query_as_the_upstream_is_to_see_them(stage: Stage) -> No
 async def test_without_strip_and_rewrite_the_target_passes_as_it_is(stage: Stage) -> None:
     stage.route(stage.target("a"))
     assert (await stage.call(path=b"//a/../%2f?")).call.outgoing == b""
+
+
+@pytest.mark.parametrize(("gone", "outcome"), [(5.0, "caller_left"), (9.95, "deadline_exceeded")])
+async def test_a_grpc_caller_that_is_gone_when_its_deadline_passes_has_not_left(
+    stage: Stage, gone: float, outcome: str
+) -> None:
+    """Its library counts for itself, and a little faster: it rounds what it tells us up."""
+    stage.route(stage.target("a", "hang"))
+    calling = stage.calling(rpc_deadline=stage.clock() + 10)
+    await stage.until(gone)
+    await stage.leave(calling)
+    assert stage.lines[-1] == f"{gone:g} r = {outcome} 499"

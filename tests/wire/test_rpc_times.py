@@ -55,8 +55,24 @@ async def test_a_deadline_that_passes_ends_both_sides(known: str) -> None:
             await (await on.service.call()).cancelled.wait()
         line = await on.sidecar.log.call("late")
         assert len(on.service.seen) == 1
-        assert line["outcome"] in ("caller_left", "deadline_exceeded")
+        assert (line["outcome"], line["grpc_code"]) == ("deadline_exceeded", "DEADLINE_EXCEEDED")
         assert on.sidecar.runtime.breakers()["a"].state == "closed"
+
+
+async def test_a_deadline_that_passes_in_the_middle_of_a_stream_is_told_as_one() -> None:
+    """To grpcio it is as if the caller had left, or as if the server had said so: whichever is first."""
+
+    async def stops(talk: Talk) -> None:
+        await talk.say(b"1")
+        await asyncio.Event().wait()
+
+    async with relayed(stops) as on:
+        for number in range(20):
+            answer = await ask(on.channel, seconds=0.03, metadata=(("x-request-id", f"late {number}"),))
+            assert answer.code == "DEADLINE_EXCEEDED"
+        ends = [line for line in on.sidecar.log.lines if "outcome" in line]
+        assert {(line["outcome"], line["grpc_code"]) for line in ends} == {("deadline_exceeded", "DEADLINE_EXCEEDED")}
+        assert on.sidecar.runtime.breakers()["a"].snapshot()["recent_failures"] == 0
 
 
 @KNOWN
