@@ -39,7 +39,7 @@ proto: $(VENV)/.dev ## sidecar/pb/ from proto/
 	$(BIN)/python -m grpc_tools.protoc --proto_path=proto --python_out=sidecar/pb --pyi_out=sidecar/pb \
 		$(shell cd proto && find . -name '*.proto' | cut -c3-)
 
-bench: $(VENV)/.dev .venv-bench/bin/envoy ## this proxy beside its peers, in one run (needs wrk and nginx)
+bench: $(VENV)/.dev .venv-bench/bin/envoy ## this proxy beside its peers, in one run (needs wrk, nginx and h2load)
 	$(BIN)/python bench/run.py $(ARGS)
 
 clean: ## remove what was built

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from sidecar import daemon
+from sidecar import listening
 from sidecar.descriptors import PER_CALL, RESERVED, fitting, raise_limit
 from tests.kit.running import one, running
 
@@ -50,13 +50,13 @@ def test_no_limit_at_all_is_a_large_number(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_fewer_connections_than_asked_for_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "raise_limit", lambda: 264)
+    monkeypatch.setattr(listening, "raise_limit", lambda: 264)
     async with running(one(NOWHERE)) as sidecar:
         line = await sidecar.log.saying("max_connections is lowered to 100")
     assert line["level"] == "warning"
 
 
 async def test_what_fits_is_not_worth_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "raise_limit", lambda: 264)
+    monkeypatch.setattr(listening, "raise_limit", lambda: 264)
     async with running(one(NOWHERE, more="[limits]\nmax_connections = 100\n")) as sidecar:
         assert not [line for line in sidecar.log.lines if line["level"] == "warning"]
