@@ -94,7 +94,7 @@ async def test_a_drain_lets_calls_end_takes_no_new_ones_and_then_ends() -> None:
         assert view is not None
         await until(lambda: view.runtime.engine.draining)
         async with channel_to(on.sidecar) as late:
-            assert (await ask(late, b"2")).code == "UNAVAILABLE"
+            assert (await ask(late, b"2")).code in ("UNAVAILABLE", "CANCELLED")  # C-core's, where the door just closes
         await rpc.write(b"3")
         assert await rpc.read() == b"3"
         assert not ending.done()

@@ -102,7 +102,7 @@ async def test_calls_under_way_have_the_grace_that_is_given(grace: float | None)
             assert (await told(rpc)).code == "UNAVAILABLE"
         else:
             async with grpc.aio.insecure_channel(server.address) as late:
-                assert (await ask_unary(late)).code == "UNAVAILABLE"
+                assert (await ask_unary(late)).code in ("UNAVAILABLE", "CANCELLED")  # where the door just closes
             assert not seen.cancelled.is_set()
             rpc.cancel()
         async with asyncio.timeout(5):
