@@ -132,6 +132,11 @@ class Channel:
         self._calls += 1
         return state is grpc.ChannelConnectivity.READY
 
+    @property
+    def ready(self) -> bool:
+        """It is connected now."""
+        return self._channel.get_state() is grpc.ChannelConnectivity.READY
+
     def end(self) -> None:
         """A call is over."""
         self._calls -= 1
@@ -226,7 +231,7 @@ class GrpcUpstream:
             channel.stream(call.target)(metadata=metadata, timeout=left),
             call,
             attempt,
-            judge=lambda code, detail, trailers: self._facts(call, code, detail, trailers, origin),
+            judge=lambda code, detail, trailers: self._facts(call, code, detail, trailers, channel, origin),
             ended=channel.end,
             idle=self._idle,
         )
@@ -241,7 +246,7 @@ class GrpcUpstream:
         except grpc.aio.AioRpcError as error:
             code, detail = error.code().name, error.details() or ""
             trailers = pairs(error.trailing_metadata() or ())
-            facts = self._facts(call, code, detail, trailers, origin)
+            facts = self._facts(call, code, detail, trailers, channel, origin)
             if facts.what is not What.REPLY:
                 raise UpstreamError(facts) from error
             headers = pairs(error.initial_metadata() or ())
@@ -264,10 +269,11 @@ class GrpcUpstream:
         """What each address's channel does now: `idle`, `connecting`, `ready`, `transient_failure`, `shutdown`."""
         return [channel.state for channel in self._channels]
 
-    def _facts(self, call: Call, code: str, detail: str, trailers: Headers, origin: _Origin) -> Facts:
+    def _facts(self, call: Call, code: str, detail: str, trailers: Headers, channel: Channel, origin: _Origin) -> Facts:
         if code == "DEADLINE_EXCEEDED" and self._clock() + TICK >= call.caller_deadline:
             return self._too_late(call, detail)
-        return facts_of(code, detail, trailers, was_ready=origin.was_ready, fresh=origin.fresh)
+        was, fresh = origin.was_ready, origin.fresh
+        return facts_of(code, detail, trailers, was_ready=was, fresh=fresh, is_ready=channel.ready)
 
     def _too_late(self, call: Call, detail: str) -> Facts:
         late = self._clock() + TICK >= call.caller_deadline

@@ -1,8 +1,9 @@
 """What a gRPC status means, as facts: pure, so that each rule is a row of a test.
 
-C-core makes statuses of its own, and their text is all that tells them from the
-server's: that no connection came about, that the server never looked at a stream,
-and that a message was too long.
+C-core makes statuses of its own: that no connection came about, that the server
+never looked at a stream, that a message was too long. Their text tells them from a
+server's, but a server may repeat what another one's client said. So what speaks of a
+connection that is gone is believed only while there is none.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ FORBIDDEN = -1.0
 _NEVER_READY = re.compile(
     r"failed to connect to all addresses|DNS resolution failed|Domain name not found|empty address"
 )
-_REFUSED = re.compile(r"Stream removed \((RST_STREAM \(Received RST_STREAM with error code 7\)|GOAWAY received)")
-"""REFUSED_STREAM, or a stream above the last one that a GOAWAY names (RFC 9113, section 8.7)."""
+_REFUSED = "Stream removed (RST_STREAM (Received RST_STREAM with error code 7))"
+"""REFUSED_STREAM (RFC 9113, section 8.7)."""
+_SENT_AWAY = "Stream removed (GOAWAY received"
+"""A stream above the last one that a GOAWAY names, which is as good as refused."""
 _TOO_LONG = re.compile(r"larger than max|exceeds maximum size|message length too large", re.IGNORECASE)
 """C-core and Go; Java; Rust."""
 
@@ -37,16 +40,18 @@ LOST = frozenset({"UNAVAILABLE", "INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED"
 OK_FACTS = Facts(What.REPLY, status=200, grpc_code="OK")
 
 
-def facts_of(code: str, detail: str, trailers: Headers, *, was_ready: bool, fresh: bool) -> Facts:
+def facts_of(
+    code: str, detail: str, trailers: Headers, *, was_ready: bool, fresh: bool, is_ready: bool = False
+) -> Facts:
     """The facts of a status before any message.
 
-    `was_ready`: the channel was connected when the call began. `fresh`: a stream of this call has
-    been refused before, so that a server that refuses each one counts as one that is not there.
+    `was_ready`: the channel was connected when the call began; `is_ready`: it is now. `fresh`: a stream of
+    this call has been refused before, so that a server that refuses each one counts as one that is not there.
     """
     if code == "UNAVAILABLE" and not trailers:
-        if not was_ready and _NEVER_READY.search(detail):
+        if not was_ready and not is_ready and _NEVER_READY.search(detail):
             return Facts(What.NO_CONNECTION, grpc_code=code, detail=detail)
-        if _REFUSED.match(detail):
+        if detail == _REFUSED or (not is_ready and detail.startswith(_SENT_AWAY)):
             return Facts(What.NO_CONNECTION if fresh else What.DEAD_UNWRITTEN, grpc_code=code, detail=detail)
     sign = None
     if code in ("RESOURCE_EXHAUSTED", "OUT_OF_RANGE") and _TOO_LONG.search(detail):

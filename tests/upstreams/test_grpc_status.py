@@ -33,9 +33,11 @@ GONE = "Stream removed (GOAWAY received; Error code: 0; Debug Text: )"
 TOO_LONG = "CLIENT: Received message larger than max (11 vs. 10)"
 
 
-def facts(code: str, detail: str = "", *, was_ready: bool = False, fresh: bool = False, push: str = "") -> Facts:
+def facts(
+    code: str, detail: str = "", *, was_ready: bool = False, is_ready: bool = False, fresh: bool = False, push: str = ""
+) -> Facts:
     trailers = [(b"grpc-retry-pushback-ms", push.encode())] if push else []
-    return facts_of(code, detail, trailers, was_ready=was_ready, fresh=fresh)
+    return facts_of(code, detail, trailers, was_ready=was_ready, is_ready=is_ready, fresh=fresh)
 
 
 @pytest.mark.parametrize(
@@ -46,12 +48,16 @@ def facts(code: str, detail: str = "", *, was_ready: bool = False, fresh: bool =
         (facts("UNAVAILABLE", "empty address list: "), What.NO_CONNECTION),
         (facts("UNAVAILABLE", NOT_THERE, was_ready=True), What.REPLY),
         (facts("UNAVAILABLE", NOT_THERE, push="1"), What.REPLY),  # a server's own words, of another one
+        (facts("UNAVAILABLE", NOT_THERE, is_ready=True), What.REPLY),  # the same
         (facts("UNAVAILABLE", "Connection reset by peer"), What.REPLY),
         (facts("UNAVAILABLE", REFUSED, was_ready=True), What.DEAD_UNWRITTEN),
         (facts("UNAVAILABLE", REFUSED), What.DEAD_UNWRITTEN),
         (facts("UNAVAILABLE", REFUSED, was_ready=True, fresh=True), What.NO_CONNECTION),
         (facts("UNAVAILABLE", GONE, was_ready=True), What.DEAD_UNWRITTEN),
+        (facts("UNAVAILABLE", REFUSED, was_ready=True, is_ready=True), What.DEAD_UNWRITTEN),
+        (facts("UNAVAILABLE", GONE, was_ready=True, is_ready=True), What.REPLY),
         (facts("UNAVAILABLE", f"they said: {REFUSED}"), What.REPLY),
+        (facts("UNAVAILABLE", f"{REFUSED}, they said"), What.REPLY),
         (facts("UNAVAILABLE", REFUSED.replace("7", "8")), What.REPLY),
         (facts("INTERNAL", REFUSED), What.REPLY),
         (facts("NOT_FOUND", NOT_THERE), What.REPLY),

@@ -64,6 +64,23 @@ async def test_what_may_have_been_carried_out_is_not(code: str, upstream: str, k
         assert len(on.service.seen) == 1
 
 
+@KINDS
+@pytest.mark.parametrize(
+    "text",
+    [
+        "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.9:1: Connection refused",
+        "Stream removed (GOAWAY received; Error code: 0; Debug Text: bye)",
+    ],
+)
+async def test_a_server_that_repeats_what_its_own_client_was_told_has_seen_the_call(
+    text: str, upstream: str, kind: Kind, sent: list[bytes]
+) -> None:
+    async with relayed(fail("UNAVAILABLE", text), upstream=upstream) as on:
+        answer = await kind(on.channel)
+        assert (answer.code, answer.text, answer.attempts) == ("UNAVAILABLE", text, "1")
+        assert len(on.service.seen) == 1
+
+
 @pytest.mark.parametrize(
     "code", ["INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED", "ABORTED", "NOT_FOUND", "UNAUTHENTICATED"]
 )
