@@ -31,8 +31,12 @@ _REFUSED = "Stream removed (RST_STREAM (Received RST_STREAM with error code 7))"
 """REFUSED_STREAM (RFC 9113, section 8.7)."""
 _SENT_AWAY = "Stream removed (GOAWAY received"
 """A stream above the last one that a GOAWAY names, which is as good as refused."""
-_TOO_LONG = re.compile(r"larger than max|exceeds maximum size|message length too large", re.IGNORECASE)
-"""C-core and Go; Java; Rust."""
+_TOO_LONG = re.compile(
+    r"larger than max|exceeds maximum size|message length too large|metadata size exceeds", re.IGNORECASE
+)
+"""C-core and Go; Java; Rust; C-core of metadata, also of a reply's, whose call has been carried out."""
+_REMOVED = "Stream removed ("
+"""C-core's own words for a stream that ended without a status."""
 
 LOST = frozenset({"UNAVAILABLE", "INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED", "DEADLINE_EXCEEDED"})
 """Codes that say that a stream under way broke; any other is an answer."""
@@ -56,6 +60,9 @@ def facts_of(
     sign = None
     if code in ("RESOURCE_EXHAUSTED", "OUT_OF_RANGE") and _TOO_LONG.search(detail):
         sign = Sign.MESSAGE_SIZE
+    elif code == "RESOURCE_EXHAUSTED" and not trailers and detail.startswith(_REMOVED):
+        # ENHANCE_YOUR_CALM (RFC 9113, section 7): not a server's word that it has not carried the call out.
+        return Facts(What.RESET, grpc_code=code, detail=detail)
     return Facts(What.REPLY, status=200, grpc_code=code, wait=pushback(trailers), sign=sign, detail=detail)
 
 

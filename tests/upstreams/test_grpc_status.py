@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 NOT_THERE = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Connection refused"
 REFUSED = "Stream removed (RST_STREAM (Received RST_STREAM with error code 7))"
+CALM = "Stream removed (RST_STREAM (Received RST_STREAM with error code 11))"
 GONE = "Stream removed (GOAWAY received; Error code: 0; Debug Text: )"
 TOO_LONG = "CLIENT: Received message larger than max (11 vs. 10)"
 
@@ -60,6 +61,9 @@ def facts(
         (facts("UNAVAILABLE", f"{REFUSED}, they said"), What.REPLY),
         (facts("UNAVAILABLE", REFUSED.replace("7", "8")), What.REPLY),
         (facts("INTERNAL", REFUSED), What.REPLY),
+        (facts("RESOURCE_EXHAUSTED", CALM, is_ready=True), What.RESET),
+        (facts("RESOURCE_EXHAUSTED", CALM, is_ready=True, push="1"), What.REPLY),
+        (facts("RESOURCE_EXHAUSTED", f"they said: {CALM}"), What.REPLY),
         (facts("NOT_FOUND", NOT_THERE), What.REPLY),
     ],
 )
@@ -77,6 +81,7 @@ def test_whether_anything_was_sent(known: Facts, what: What) -> None:
         "grpc: trying to send message larger than max (11 vs. 10)",
         "gRPC message exceeds maximum size 10: 11", "Error, decoded message length too large: found 11 bytes",
         "Error, message length too large: found 11 bytes",
+        "Stream removed (received metadata size exceeds hard limit (value length 35000 vs. 32768))",
     ],
 )  # fmt: skip
 def test_a_message_that_is_too_long(code: str, text: str) -> None:
@@ -170,10 +175,10 @@ class TestTheWordsOfCCore:
         assert (answer.code, means(answer, was_ready=True).what) == ("UNAVAILABLE", What.REPLY), answer.text
 
     async def test_a_stream_that_was_reset_otherwise(self, unary: bool) -> None:
-        for code in (0, 1, 2, 8, 11):
+        for code, what in ((0, What.REPLY), (1, What.REPLY), (2, What.REPLY), (8, What.REPLY), (11, What.RESET)):
             async with playing(resets(code)) as upstream:
                 answer = await of(upstream.listening.address, unary=unary)
-            assert means(answer, was_ready=True).what is What.REPLY, answer.text
+            assert means(answer, was_ready=True).what is what, answer.text
 
     async def test_a_message_that_is_too_long_in_either_direction(self, unary: bool) -> None:
         async with rpc_service(echo) as service:
