@@ -31,7 +31,7 @@ class Failure:
 _SCANNED = 4096
 """Bytes of an error body in which code and message are looked for when it is no valid JSON."""
 _LONGEST_MESSAGE = 500
-"""Characters of a Router's message that are shown over HTTP."""
+"""Characters of a text that are shown on the other side. gRPC clients take 8 KiB of metadata in all."""
 
 # Values are pasted into c-gateway's errors without escaping; its own codes and messages have no quotes.
 _OK_FALSE = re.compile(rb'\s*\{\s*"ok"\s*:\s*false\b')
@@ -156,7 +156,7 @@ def as_status(failure: Failure) -> tuple[str, str]:
             code = "INVALID_ARGUMENT" if failure.code == "invalid_request" else "INTERNAL"
         else:
             code = _GRPC_OF_STATUS.get(failure.status, "UNKNOWN")
-    text = ": ".join(filter(None, (failure.code, failure.message)))
+    text = ": ".join(filter(None, (failure.code, failure.message)))[:_LONGEST_MESSAGE]
     return code, text or f"c-gateway answered {failure.status}"
 
 

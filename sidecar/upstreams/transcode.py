@@ -57,6 +57,7 @@ _SHARED = {
     b"x-user-id": b"X-User-ID",
     b"tracestate": b"tracestate",
     b"baggage": b"baggage",
+    b"via": b"Via",  # calls that go in a circle are known by it
 }
 _TOLD = (b"retry-after", b"x-ratelimit-")
 """What an error of c-gateway's tells a gRPC caller beside its text."""
@@ -268,6 +269,10 @@ def _to_router(call: Call, decide: Decide, timestamp_ms: int) -> Call:
     except Untranslatable as error:
         raise cannot_carry(str(error)) from error
     headers = [(name.lower(), value) for name, value in call.headers if name.lower() in _SHARED]
+    for name, value in headers:
+        text = value.decode("latin-1")
+        if not (text.isascii() and text.isprintable()):  # as the policy file's must be; grpcio fails on it
+            raise cannot_carry(f"its {name.decode()} cannot stand in metadata")
     return derived(
         call,
         wire=Wire.GRPC,

@@ -157,6 +157,12 @@ def test_a_status_without_a_code_of_c_gateways(status: int, grpc: str) -> None:
     assert as_status(Failure(status, "", "")) == (grpc, f"c-gateway answered {status}")
 
 
+def test_a_long_text_is_cut_to_what_metadata_can_hold() -> None:
+    for failure in (Failure(500, "internal", "x" * 60_000), Failure(500, "x" * 60_000, "")):
+        code, text = as_status(failure)
+        assert (code, len(text)) == ("INTERNAL", 500)
+
+
 # From the Router to an HTTP caller.
 
 

@@ -178,6 +178,13 @@ async def test_a_grpc_decide_without_tenant_and_with_a_trace_of_its_own_kind() -
     assert (reply.code, reply.message) == ("INVALID_ARGUMENT", "invalid_request: missing X-Tenant-ID header")
 
 
+async def test_a_call_that_goes_in_a_circle_is_known_across_protocols() -> None:
+    sent, _ = await asked(
+        grpc_call(ROUTE_REQUEST.SerializeToString(), (b"via", b"1.1 sidecar-1")), http_answer(200, STUB)
+    )
+    assert sent.fields[b"via"] == b"1.1 sidecar-1"
+
+
 # What cannot be carried.
 
 

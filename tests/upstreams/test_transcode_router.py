@@ -144,7 +144,22 @@ async def test_a_body_that_is_still_coming_is_awaited_and_the_clock_told() -> No
     assert call.body.whole == REAL_BODY
 
 
+async def test_a_call_that_goes_in_a_circle_is_known_across_protocols() -> None:
+    sent, _ = await asked(http_call(REAL_BODY, (b"Via", b"1.1 sidecar-1")))
+    assert (sent.headers, sent.fields) == ([(b"via", b"1.1 sidecar-1")], {b"via": b"1.1 sidecar-1"})
+
+
 # HTTP callers: what cannot be carried.
+
+
+@pytest.mark.parametrize("value", [b"Bearer \xe9", b"a\tb", "ü".encode()])
+async def test_a_field_that_cannot_stand_in_metadata(value: bytes) -> None:
+    facts = await refused(http_call(REAL_BODY, (b"Authorization", value)))
+    assert (facts.what, facts.sign, facts.detail) == (
+        What.CANNOT_CARRY,
+        None,
+        "its authorization cannot stand in metadata",
+    )
 
 
 async def test_the_router_carries_grpc_and_of_http_the_decides() -> None:
