@@ -273,6 +273,9 @@ def _to_router(call: Call, decide: Decide, timestamp_ms: int) -> Call:
         text = value.decode("latin-1")
         if not (text.isascii() and text.isprintable()):  # as the policy file's must be; grpcio fails on it
             raise cannot_carry(f"its {name.decode()} cannot stand in metadata")
+    tenant = decide.tenant
+    if tenant and tenant.isascii() and tenant.isprintable():  # else the default of the settings would go along
+        headers.append((b"x-tenant-id", tenant.encode()))
     return derived(
         call,
         wire=Wire.GRPC,

@@ -119,7 +119,7 @@ async def test_a_documented_decide() -> None:
         context={"session_id": "s1"},
     )
     assert (sent.wire, sent.method, sent.target, sent.path, sent.unary) == (Wire.GRPC, b"POST", DECIDE, DECIDE, True)
-    assert sent.headers == [(b"x-api-key", b"k"), (b"x-user-id", b"u")]
+    assert sent.headers == [(b"x-api-key", b"k"), (b"x-user-id", b"u"), (b"x-tenant-id", b"acme")]
     assert sent.fields == dict(sent.headers)
     assert (sent.id, sent.traceparent, sent.deadline, sent.idempotent) == ("ours-1", b"00-trace", 7.0, True)
     assert (call.wire, call.body.whole) == (Wire.HTTP, DOCUMENTED_BODY)
@@ -136,6 +136,18 @@ async def test_whom_the_settings_name_where_the_caller_names_none() -> None:
     assert request_of(sent).message.tenant_id == "demo"
 
 
+async def test_a_tenant_goes_along_as_metadata_so_that_no_default_says_otherwise() -> None:
+    sent, _ = await asked(http_call(REAL_BODY, (b"x-tenant-id", b"acme")), tenant="demo")
+    assert sent.headers == [(b"x-tenant-id", b"acme")]
+    sent, _ = await asked(http_call(REAL_BODY), tenant="demo")
+    assert sent.headers == [(b"x-tenant-id", b"demo-tenant")]
+
+
+async def test_a_tenant_that_cannot_stand_in_metadata_goes_in_the_message_alone() -> None:
+    sent, _ = await asked(http_call(json.dumps({**REAL, "tenant_id": "h\u00f6fe"}).encode()))
+    assert (request_of(sent).message.tenant_id, sent.headers) == ("höfe", [])
+
+
 async def test_a_body_that_is_still_coming_is_awaited_and_the_clock_told() -> None:
     call, attempt = http_call(still_coming(Body, REAL_BODY[:9], REAL_BODY[9:])), OneAttempt()
     inner = Inner(grpc_answer(DECIDED.SerializeToString()))
@@ -146,7 +158,8 @@ async def test_a_body_that_is_still_coming_is_awaited_and_the_clock_told() -> No
 
 async def test_a_call_that_goes_in_a_circle_is_known_across_protocols() -> None:
     sent, _ = await asked(http_call(REAL_BODY, (b"Via", b"1.1 sidecar-1")))
-    assert (sent.headers, sent.fields) == ([(b"via", b"1.1 sidecar-1")], {b"via": b"1.1 sidecar-1"})
+    assert sent.headers[0] == (b"via", b"1.1 sidecar-1")
+    assert sent.fields == dict(sent.headers)
 
 
 # HTTP callers: what cannot be carried.
