@@ -229,6 +229,22 @@ async def test_a_reply_s_metadata_that_cannot_be_sent_on_are_left_out(known: str
 
 
 @KNOWN
+async def test_a_reply_whose_metadata_have_a_name_that_cannot_be_sent_on(known: str) -> None:
+    """C-core shows the name, and breaks off by itself, in most places."""
+    odd, fine = ("odd!", "7"), ("fine", "yes")
+    acts = (
+        replies(*HEAD_ONLY, odd, body=framed(b"m"), trailers=OK),
+        replies(*HEAD_ONLY, body=framed(b"m"), trailers=(*OK, odd)),
+        replies(*HEAD_ONLY, ("grpc-status", "5"), fine, odd),
+    )
+    async with before(*acts, upstream=known) as (_, _, channel):
+        for _ in acts:
+            answer = await ask_unary(channel)
+            assert (answer.code, answer.attempts, answer.field("odd!")) in (("OK", "1", None), ("INTERNAL", "1", None))
+            assert answer.messages or answer.text == "Stream removed (Illegal header key: odd!)"
+
+
+@KNOWN
 async def test_a_reply_s_metadata_over_the_limit_are_not_asked_for_twice(known: str) -> None:
     long = ("long", "x" * 5000)
     acts = replies(*HEAD_ONLY, long, body=framed(b"m"), trailers=OK), replies(*HEAD_ONLY, trailers=(*OK, long)), answers
