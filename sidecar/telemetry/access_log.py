@@ -64,10 +64,10 @@ class AccessLog:
             return
         answer: int | str
         if call.wire is Wire.HTTP:
-            protocol, answered, answer = "http", "status_code", call.status or CALLER_LEFT
+            protocol, path, answered, answer = "http", call.path, "status_code", call.status or CALLER_LEFT
             good, faulty = answer < 400, answer >= 500
         else:
-            protocol, answered, answer = "grpc", "grpc_code", call.code or CANCELLED
+            protocol, path, answered, answer = "grpc", call.target, "grpc_code", call.code or CANCELLED
             good, faulty = answer == "OK", answer in SERVER_FAULTS
         good = good and summary.outcome == "ok"
         if good and not (self._all and self._sample >= 1.0) and not self._kept(call, summary):
@@ -81,7 +81,7 @@ class AccessLog:
             "request_id": call.id,
             "protocol": protocol,
             "method": METHODS.get(call.method) or call.method.decode("latin-1"),
-            "path": call.path[:LONGEST_PATH].decode("utf-8", "backslashreplace"),
+            "path": path[:LONGEST_PATH].decode("utf-8", "backslashreplace"),
             "route": call.route,
             "upstream": call.upstream,
             "attempts": call.attempts,

@@ -126,7 +126,7 @@ class RouteWatch:
         if call.wire is Wire.HTTP:
             self._series.finished(call.method, call.status, seconds, max(overhead, 0.0))
         else:
-            method = telemetry.grpc_method(call.path)
+            method = telemetry.grpc_method(call.target)
             self._series.finished_grpc(method, call.code or CANCELLED, seconds, max(overhead, 0.0))
         telemetry.access_log.write(call, summary)
         telemetry.timeline.add(call, summary)

@@ -54,12 +54,14 @@ class Timeline:
         self._calls: deque[tuple[object, ...]] = deque(maxlen=kept)
 
     def add(self, call: Call, summary: Summary) -> None:
+        http = call.wire is Wire.HTTP
+        path = call.path if http else call.target
         # A plain tuple in the order of `Finished`: 100 ns, where a named one takes 450.
         self._calls.append(
             (
-                call.id, call.correlation_id, self._wall(), call.method, call.path[:LONGEST_PATH], call.route,
+                call.id, call.correlation_id, self._wall(), call.method, path[:LONGEST_PATH], call.route,
                 call.upstream, call.attempts, call.status,
-                "" if call.wire is Wire.HTTP else call.code or CANCELLED,
+                "" if http else call.code or CANCELLED,
                 call.generation, call.body.received, call.bytes_out, summary,
             )
         )  # fmt: skip

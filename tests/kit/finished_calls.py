@@ -21,7 +21,7 @@ def finished_call(
         correlation_id=f"corr-{name}",
         wire=Wire.HTTP if code is None else Wire.GRPC,
         method=method,
-        target=path + b"?api_key=hunter2",
+        target=path + b"?api_key=hunter2" if code is None else path,
         path=path,
         headers=[(b"Authorization", b"Bearer hunter2")],
         fields={b"authorization": b"Bearer hunter2"},

@@ -63,8 +63,9 @@ async def test_a_service_by_its_name_is_asked_itself() -> None:
         await servicer.set("shop.Orders", NOT_SERVING)
         async with running(routed(url, pattern="shop.*")) as sidecar, channel_to(sidecar) as channel:
             mine = stub(channel)
-            call = mine.Check(asks("shop.Orders"))
+            call = mine.Check(asks("shop.Orders"), metadata=(("x-request-id", "asked"),))
             assert (await call).status == NOT_SERVING
+            assert (await sidecar.log.call("asked"))["path"] == "/grpc.health.v1.Health/Check"  # not as it was routed
             assert ("x-sidecar-upstream", "a") in tuple(await call.initial_metadata())
             with pytest.raises(grpc.aio.AioRpcError) as unknown:  # its own word
                 await mine.Check(asks("shop.Other"))
