@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidecar.call import NO_DEADLINE, Wire
+from sidecar.config.carriage import GRPC
 from sidecar.config.resolve import resolve
 from sidecar.dialects import beamline
 from sidecar.dialects.decide_answer import lifted
@@ -47,9 +48,6 @@ if TYPE_CHECKING:
     from sidecar.upstreams.c_gateway import CGatewayUpstream
     from sidecar.upstreams.grpc import GrpcUpstream
     from sidecar.upstreams.http import HttpUpstream
-
-GRPC = frozenset({"grpc", "router"})
-"""Protocols that are gRPC on the wire."""
 
 CARRIES: dict[str, Callable[[Call], bool]] = {"c-gateway": gateway_carries, "router": router_carries}
 """Protocols whose targets carry only some of the calls that may come by a route."""

@@ -6,9 +6,6 @@ configuration ask for names only.
 
 from __future__ import annotations
 
-ROUTER = "beamline.flow.v1.Router"
-ROUTER_ADMIN = "beamline.flow.v1.RouterAdmin"
-
 DECIDE = b"/beamline.flow.v1.Router/Decide"
 
 _READS = (

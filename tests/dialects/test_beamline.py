@@ -13,10 +13,6 @@ METHODS = {
 }
 
 
-def test_both_services_have_their_full_names() -> None:
-    assert {service.full_name for service in SERVICES.values()} == {beamline.ROUTER, beamline.ROUTER_ADMIN}
-
-
 def test_every_method_is_named_once_and_is_unary() -> None:
     assert sorted(beamline.UNARY) == sorted(METHODS)
     assert len(beamline.UNARY) == 11
