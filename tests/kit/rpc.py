@@ -134,7 +134,9 @@ class RpcService(grpc.GenericRpcHandler):
             except asyncio.CancelledError:
                 seen.cancelled.set()
                 raise
-            except grpc.aio.InternalError:  # it was writing
+            except grpc.aio.AbortError:
+                raise
+            except grpc.aio.BaseError:  # it was reading or writing
                 seen.cancelled.set()
 
         return grpc.stream_stream_rpc_method_handler(handle)
