@@ -11,8 +11,11 @@ if sys.platform != "win32":
 RESERVED = 64
 """Descriptors for everything that is no call: log, listeners, watches, certificates being read."""
 
-PER_CALL = 2
-"""The caller's connection and one upstream."""
+PER_HTTP = 2
+"""A caller's connection and one upstream."""
+
+PER_GRPC = 1
+"""A caller's connection. Those upstream are shared by all calls."""
 
 
 def raise_limit() -> int:
@@ -27,6 +30,7 @@ def raise_limit() -> int:
     return 1 << 20 if soft == resource.RLIM_INFINITY else soft
 
 
-def fitting(wanted: int, descriptors: int) -> int:
-    """How many caller connections the descriptors carry, `wanted` at the most."""
-    return max(1, min(wanted, (descriptors - RESERVED) // PER_CALL))
+def fitting(wanted: int, descriptors: int, *, http: bool, grpc: bool) -> int:
+    """How many caller connections of each listener that is open the descriptors carry, `wanted` at the most."""
+    each = PER_HTTP * http + PER_GRPC * grpc
+    return max(1, min(wanted, (descriptors - RESERVED) // max(each, 1)))

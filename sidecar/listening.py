@@ -70,10 +70,15 @@ class Listening:
     async def open(self, settings: Settings) -> None:
         """Bind every listener and begin. Raises `OSError` for an address or certificate that cannot be used."""
         listen = settings.listen
-        if (address := parse_address(listen.http)) is not None:
-            self._open_http(address, settings)
-        if (address := parse_address(listen.grpc)) is not None:
-            await self._open_grpc(address, settings)
+        http, grpc = parse_address(listen.http), parse_address(listen.grpc)
+        wanted = settings.limits.max_connections
+        most = fitting(wanted, raise_limit(), http=http is not None, grpc=grpc is not None)
+        if most < wanted:
+            log.warning("max_connections is lowered to %d, to fit the file-descriptor limit", most)
+        if http is not None:
+            self._open_http(http, settings, most)
+        if grpc is not None:
+            await self._open_grpc(grpc, settings, most)
         view = self._view
         apps = (
             ("admin", listen.admin, admin_app(view), listen.admin_tls),
@@ -121,11 +126,8 @@ class Listening:
             await server.aclose()
         self._servers.clear()
 
-    def _open_http(self, address: Address, settings: Settings) -> None:
+    def _open_http(self, address: Address, settings: Settings, most: int) -> None:
         listen, limits = settings.listen, settings.limits
-        most = fitting(limits.max_connections, raise_limit())
-        if most < limits.max_connections:
-            log.warning("max_connections is lowered to %d, to fit the file-descriptor limit", most)
         tls = _tls("http", listen.http_tls)
         try:
             sockets = bind(address)
@@ -176,7 +178,7 @@ class Listening:
         """The way to a service, by the runtime of this moment."""
         return self._switch.runtime.engine.table.into(service)
 
-    async def _open_grpc(self, address: Address, settings: Settings) -> None:
+    async def _open_grpc(self, address: Address, settings: Settings, most: int) -> None:
         listen, limits, switch = settings.listen, settings.limits, self._switch
         tls = listen.grpc_tls
         _tls("grpc", tls)  # grpcio would find a wrong file at the first handshake
@@ -194,7 +196,7 @@ class Listening:
                 str(address),
                 max_message=limits.max_body_bytes or limits.max_held_bytes,
                 max_metadata=limits.max_header_bytes,
-                max_connections=limits.max_connections,
+                max_connections=most,
                 cert=_pem(tls.cert) if tls else b"",
                 key=_pem(tls.key or tls.cert) if tls else b"",
                 client_ca=_pem(tls.client_ca) if tls else b"",
