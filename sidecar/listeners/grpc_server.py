@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -25,7 +25,7 @@ class ServerSettings:
     max_metadata: int
     max_connections: int
     cert: bytes = b""
-    key: bytes = b""
+    key: bytes = field(default=b"", repr=False)
     client_ca: bytes = b""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -49,7 +49,7 @@ class ChannelSettings:
     secure: bool = False
     root: bytes = b""
     cert: bytes = b""
-    key: bytes = b""
+    key: bytes = field(default=b"", repr=False)
     server_name: str = ""
     connect: float = 2.0
     max_message: int = 4 << 20

@@ -102,6 +102,7 @@ class Reflection:
         """Whether it was reached. What it told is kept, also if it broke off then."""
         found: dict[bytes, bool] = {}
         reached, why = True, ""
+        channel.begin()  # it is neither made anew nor closed between two questions
         try:
             await self._ask(channel, found)
         except grpc.aio.AioRpcError as error:
@@ -110,6 +111,8 @@ class Reflection:
             why = f"unreadable: {error}"
         except grpc.aio.BaseError as error:  # of C-core, for a call that ends while it is read
             why = str(error)
+        finally:
+            channel.end()
         fields = {"upstream": self._name, "methods": len(found), "reason": why}
         log.debug("asked by reflection" if reached else "not reached by reflection", extra={"fields": fields})
         if found:

@@ -34,6 +34,10 @@ def test_the_options_that_c_core_must_have() -> None:
     assert options["grpc.http.tarpit"] == 0
 
 
+def test_a_private_key_is_not_shown() -> None:
+    assert "PRIVATE" not in repr(settings(key=b"PRIVATE KEY"))
+
+
 async def test_a_port_of_its_own() -> None:
     server = GrpcServer(settings(), (RpcService([]),))
     await server.start()

@@ -70,6 +70,10 @@ def test_the_options_that_the_file_asks_for() -> None:
     assert options["grpc.http2.max_pings_without_data"] == 0
 
 
+def test_a_private_key_is_not_shown() -> None:
+    assert "PRIVATE" not in repr(ChannelSettings("a:1", secure=True, key=b"PRIVATE KEY"))
+
+
 async def test_only_so_many_methods_are_kept_ready() -> None:
     channel = Channel(ChannelSettings("127.0.0.1:1"))
     for number in range(MOST_METHODS):

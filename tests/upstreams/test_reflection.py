@@ -99,6 +99,21 @@ async def test_all_four_kinds_are_told_apart() -> None:
     assert server.asked == [(V1, LIST), (V1, "test.S")]
 
 
+async def test_a_channel_is_not_closed_under_a_question() -> None:
+    answers = by_file(FOUR_KINDS)
+
+    async def respond(asked: str) -> bytes:
+        if asked != LIST:
+            await reflection._channels[0].close()
+        answer = answers(asked)
+        assert isinstance(answer, bytes)
+        return answer
+
+    async with reflecting(respond) as server, asking(server.target) as reflection:
+        assert await reflection.end() == KINDS
+        assert reflection._channels[0].state == "shutdown"
+
+
 async def test_the_library_s_own_server_which_has_the_draft_only() -> None:
     pool = DescriptorPool()
     pool.Add(FOUR_KINDS)
