@@ -25,6 +25,12 @@ def at(address: str, url: str = NOWHERE) -> str:
     return routed(url).replace('grpc = "127.0.0.1:0"', f'grpc = "{address}"')
 
 
+async def test_a_name_that_nobody_has_is_told_as_such() -> None:
+    with pytest.raises(OSError, match=r"listen\.grpc: cannot listen on nobody\.invalid:1: (?!Unknown error)\w"):
+        async with running(at("nobody.invalid:1")):
+            pass
+
+
 async def test_an_address_that_is_taken_is_told_by_its_key() -> None:
     async with running(routed(NOWHERE)) as first:
         address = first.daemon.addresses["grpc"]
