@@ -254,6 +254,7 @@ def _tls(listener: str, settings: TlsServerSettings | None) -> ssl.SSLContext | 
 def _cannot_bind(key: str, text: str, error: OSError) -> OSError:
     """The same error, naming the key and the address: what a person needs to mend it."""
     # A name that is not found has a negative number, of getaddrinfo's, which strerror does not know.
-    reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+    number = error.errno or 0
+    reason = os.strerror(number) if number > 0 else error.strerror or str(error)
     hint = " (is another sidecar running?)" if error.errno == errno.EADDRINUSE else ""
     return OSError(error.errno, f"{key}: cannot listen on {text}: {reason}{hint}")
