@@ -7,7 +7,12 @@ from sidecar.settings import LimitsSettings, ListenSettings, RouteLimitsSettings
 
 def test_callers_and_people_are_heard_on_loopback_and_nobody_else() -> None:
     listen = ListenSettings()
-    assert (listen.http, listen.admin, listen.grpc, listen.probe) == ("127.0.0.1:7070", "127.0.0.1:7072", "127.0.0.1:7071", "")
+    assert (listen.http, listen.admin, listen.grpc, listen.probe) == (
+        "127.0.0.1:7070",
+        "127.0.0.1:7072",
+        "127.0.0.1:7071",
+        "",
+    )
 
 
 def test_limits() -> None:
