@@ -85,6 +85,7 @@ def options_of(settings: ChannelSettings) -> list[tuple[str, Any]]:
         options += [
             ("grpc.keepalive_time_ms", int(ping * 1000)),
             ("grpc.keepalive_timeout_ms", int(answer * 1000)),
+            ("grpc.http2.ping_timeout_ms", int(answer * 1000)),  # which counts for these pings, too; else a minute
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
         ]

@@ -158,7 +158,9 @@ class H2Stream:
 
 
 class H2Peer:
-    """One connection. `reading` switched off, it gives no room for more data, as one that does not read."""
+    """One connection. `reading` switched off, it gives no room for more data, as one that does not read. Switched to
+    `mute`, it sends nothing any more by itself, not even answers to pings, as one behind a cable that was cut.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, client: bool) -> None:
         # Nothing that is sent is corrected: much of it is to be wrong.
@@ -170,6 +172,7 @@ class H2Peer:
         )
         self.h2 = H2Connection(config)
         self.reading = True
+        self.mute = False
         self.ended = asyncio.Event()
         """The other side has closed the connection."""
         self.goaway: ConnectionTerminated | None = None
@@ -200,7 +203,7 @@ class H2Peer:
 
     def flush(self) -> None:
         data = self.h2.data_to_send()
-        if data:
+        if data and not self.mute:
             self._tcp.say(data)
 
     def write(self, data: bytes) -> None:

@@ -67,6 +67,7 @@ def test_the_options_that_the_file_asks_for() -> None:
     assert options["grpc.min_reconnect_backoff_ms"] == 3000
     assert options["grpc.ssl_target_name_override"] == "b.test"
     assert (options["grpc.keepalive_time_ms"], options["grpc.keepalive_timeout_ms"]) == (10_000, 2_500)
+    assert options["grpc.http2.ping_timeout_ms"] == 2_500
     assert options["grpc.http2.max_pings_without_data"] == 0
 
 

@@ -150,6 +150,23 @@ def _server(service: RpcService, port: int) -> grpc.aio.Server:
     return server
 
 
+async def test_a_connection_that_answers_no_ping_is_dead_after_its_timeout() -> None:
+    async with h2_listening() as upstream:
+        policy = routed(
+            upstream.url, upstream='keepalive = { time = "200ms", timeout = "200ms" }', route="idempotent = true"
+        )
+        async with running(policy) as sidecar, channel_to(sidecar) as channel:
+            asking = asyncio.create_task(ask_unary(channel))
+            peer, _ = await upstream.request()
+            peer.mute = True
+            _, again = await upstream.request()
+            again.headers()
+            again.say(b"hello")
+            again.trailers("OK")
+            answer = await asking
+            assert (answer.code, answer.field("x-sidecar-attempts")) == ("OK", "2")
+
+
 async def test_of_several_addresses_each_is_used_and_one_that_fails_is_not_asked_twice_by_a_call() -> None:
     async with rpc_service(fail("UNAVAILABLE", "not me")) as bad, rpc_service(echo) as good:
         policy = routed(bad.url, route="idempotent = true").replace(
