@@ -56,7 +56,7 @@ def grpc_upstream(
                 connect=upstream.timeout.connect,
                 max_message=max_message,
                 max_metadata=max_metadata,
-                keepalive=None if keepalive is None else (keepalive.time, keepalive.timeout),
+                keepalive=(keepalive.time, keepalive.timeout) if keepalive is not None and keepalive.time else None,
             ),
             clock,
         )

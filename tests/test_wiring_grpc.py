@@ -76,6 +76,7 @@ async def test_what_the_file_says_of_a_channel() -> None:
     assert (settings.keepalive, settings.connect) == ((10.0, 3.0), 4.0)
     assert (settings.max_message, settings.max_metadata) == (7, 9)
     assert channel().keepalive is None
+    assert channel('keepalive = { time = "0s" }').keepalive is None
     named = channel('tls = { server_name = "b.test" }', url="grpcs://127.0.0.1:1")
     assert (named.server_name, named.cert, named.key) == ("b.test", b"", b"")
 

@@ -54,7 +54,7 @@ class KeepaliveSettings(Frozen):
     """`keepalive`: pings on a gRPC connection."""
 
     time: Seconds = 10.0
-    """From one ping to the next."""
+    """From one ping to the next; 0: none."""
     timeout: Seconds = 5.0
     """A connection that does not answer a ping in this time is dead."""
 

@@ -34,6 +34,9 @@ MOST_METHODS = 1000
 RENEWED_AFTER = 0.1
 """Seconds after which a channel that cannot connect is made anew for the next call."""
 
+NEVER = (1 << 31) - 1
+"""Milliseconds that C-core takes for no limit."""
+
 TICK = 0.005
 """Seconds by which a channel's own clock may be early: its deadline is told in whole milliseconds."""
 
@@ -82,10 +85,11 @@ def options_of(settings: ChannelSettings) -> list[tuple[str, Any]]:
         options.append(("grpc.ssl_target_name_override", settings.server_name))
     if settings.keepalive is not None:
         ping, answer = settings.keepalive
+        patience = int(answer * 1000) or NEVER
         options += [
-            ("grpc.keepalive_time_ms", int(ping * 1000)),
-            ("grpc.keepalive_timeout_ms", int(answer * 1000)),
-            ("grpc.http2.ping_timeout_ms", int(answer * 1000)),  # which counts for these pings, too; else a minute
+            ("grpc.keepalive_time_ms", int(ping * 1000) or 1),
+            ("grpc.keepalive_timeout_ms", patience),
+            ("grpc.http2.ping_timeout_ms", patience),  # counts for these pings, too; else it is a minute
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
         ]

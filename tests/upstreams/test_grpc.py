@@ -68,6 +68,8 @@ def test_the_options_that_the_file_asks_for() -> None:
     assert options["grpc.ssl_target_name_override"] == "b.test"
     assert (options["grpc.keepalive_time_ms"], options["grpc.keepalive_timeout_ms"]) == (10_000, 2_500)
     assert options["grpc.http2.ping_timeout_ms"] == 2_500
+    options = dict(options_of(ChannelSettings("a:1", keepalive=(0.0001, 0.0))))  # no timeout
+    assert (options["grpc.keepalive_time_ms"], options["grpc.http2.ping_timeout_ms"]) == (1, (1 << 31) - 1)
     assert options["grpc.http2.max_pings_without_data"] == 0
 
 
