@@ -59,6 +59,8 @@ def check_upstream(place: Place, upstream: UpstreamSettings) -> Iterator[Problem
         default = type(upstream).model_fields[key].default
         if getattr(upstream, key) != default:
             yield Problem((*place, key), f"has no effect with protocol {protocol}: {why}")
+    if protocol == "router" and upstream.unary:
+        yield Problem((*place, "unary"), "has no effect with protocol router: its methods are known")
     if not upstream.tls.verify:
         yield Problem((*place, "tls", "verify"), "gRPC always verifies: name the authority in tls.ca")
     for index, pattern in enumerate(upstream.unary):

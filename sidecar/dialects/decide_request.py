@@ -145,6 +145,8 @@ def write_real(decide: Decide) -> bytes:
 def complete_real(decide: Decide, sent: Json) -> bytes | None:
     """A real decide's body with what it lacks, None when it lacks nothing. Raises `Untranslatable`."""
     missing = {name: value for name, value in _due(decide).items() if value != "" and sent.get(name) in _ABSENT}
+    if sent.get("policy_id") == "":  # which the Router would look up as such; one that is not there is its default
+        missing["policy_id"] = decide.policy
     return dumps({**sent, **missing}) if missing else None
 
 

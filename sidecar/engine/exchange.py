@@ -39,6 +39,8 @@ from sidecar.errors import (
     UpstreamReset,
 )
 
+from sidecar.policy.classify import CLIENT_ERROR, OK
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -127,6 +129,8 @@ class Exchange:
             last = self._attempts.last
             assert self._run is not None
             outcome = last.label if last is not None else self._run.why or "ok"
+            if outcome == OK.label and code not in ("", "OK"):  # a stream that ended with a status of its own
+                outcome = CLIENT_ERROR.label
         elif isinstance(error, UpstreamError):
             self._attempts.broke()
             outcome = "broke"

@@ -39,6 +39,14 @@ def test_a_method_s_name_is_no_path_to_change(key: str) -> None:
     assert (found.key, found.problem) == (f"routes.r.{key}", "has no effect on gRPC calls: a method's name is no path")
 
 
+def test_the_router_s_methods_are_known() -> None:
+    found = mistake('[upstreams.u]\nurl = "grpc://a:1"\nprotocol = "router"\nunary = ["p.S/*"]')
+    assert (found.key, found.problem) == (
+        "upstreams.u.unary",
+        "has no effect with protocol router: its methods are known",
+    )
+
+
 def test_a_host_cannot_be_asked_for_since_it_is_not_told() -> None:
     found = mistake(f'{CALLED}match = {{ grpc = "*", host = "a.test" }}')
     assert (found.key, found.problem.partition(":")[0]) == ("routes.r.match.host", "cannot stand beside grpc")

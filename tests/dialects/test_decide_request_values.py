@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.dialects.decide_request import payload_object, with_policy
+from sidecar.dialects.decide import loads
+from sidecar.dialects.decide_request import complete_real, payload_object, with_policy
 from sidecar.pb.beamline.flow.v1.flow_pb2 import Message, RouteRequest
 from tests.kit.decides import DOCUMENTED, REAL, ROUTE_REQUEST, asked, asked_by_grpc, real, routed, without
 
@@ -98,3 +99,11 @@ def test_a_named_policy_and_what_cannot_be_read_stay_as_they_are() -> None:
     sent = ROUTE_REQUEST.SerializeToString()
     assert with_policy(sent) is sent
     assert with_policy(b"\x0a\xff") == b"\x0a\xff"
+
+
+def test_an_empty_policy_is_the_default_one_on_both_ways() -> None:
+    sent = {**REAL, "policy_id": ""}
+    completed = complete_real(asked(sent), sent)
+    assert completed is not None
+    assert loads(completed) == {**REAL, "policy_id": "default"}
+    assert routed(asked(sent)).policy_id == "default"
