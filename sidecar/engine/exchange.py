@@ -38,7 +38,6 @@ from sidecar.errors import (
     UpstreamError,
     UpstreamReset,
 )
-
 from sidecar.policy.classify import CLIENT_ERROR, OK
 
 if TYPE_CHECKING:
