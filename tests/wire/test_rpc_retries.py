@@ -126,7 +126,7 @@ async def test_after_the_first_message_nothing_is_tried_again(code: str) -> None
         assert answer.field("why") == "tired"
         assert answer.attempts == "1"
         line = await on.sidecar.log.call("cut")
-        assert line["outcome"] == ("ok" if code == "RESOURCE_EXHAUSTED" else "broke")
+        assert line["outcome"] == ("client_error" if code == "RESOURCE_EXHAUSTED" else "broke")
         assert len(on.service.seen) == 1
 
 
