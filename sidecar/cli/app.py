@@ -76,4 +76,6 @@ def main() -> None:
     # gRPC's C core writes to stderr in a form of its own whenever a server goes away ("Got goaway"); our log tells it
     # anyway. The core reads the variable when it is loaded, which is later: commands import what they need.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Names mean what they mean to HTTP, too: c-ares takes only the first address that a hosts file gives a name.
+    os.environ.setdefault("GRPC_DNS_RESOLVER", "native")
     app()

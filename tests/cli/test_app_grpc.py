@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import grpc.aio
 import pytest
 
+from sidecar.cli import app
 from tests.kit.commands import SIDECAR
 from tests.kit.rpc import routed, rpc_service, says
 
@@ -48,3 +49,16 @@ async def test_that_a_server_went_away_is_not_told_twice(asked: dict[str, str], 
     async with asyncio.timeout(20):
         _, said = await sidecar.communicate()
     assert bool(said) is told, said.decode()
+
+
+@pytest.mark.parametrize(("asked", "resolver"), [(None, "native"), ("ares", "ares")])
+def test_names_are_resolved_as_for_http_unless_another_way_is_asked_for(
+    asked: str | None, resolver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "app", lambda: None)
+    monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
+    monkeypatch.setenv("GRPC_DNS_RESOLVER", asked or "")
+    if asked is None:
+        monkeypatch.delenv("GRPC_DNS_RESOLVER")
+    app.main()
+    assert os.environ["GRPC_DNS_RESOLVER"] == resolver
