@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from sidecar.config.carriage import GRPC
 from sidecar.config.places import Place, Problem
+from sidecar.dialects.metadata import is_name, is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 _METHOD = re.compile(r"[A-Za-z_][\w.]*/\w+|([A-Za-z_][\w.]*(/\w*)?)?\*")
 _A_METHOD = "package.Service/Method, or a prefix with *"
-_METADATA = re.compile(r"[0-9A-Za-z_.-]+")
 _RESERVED = frozenset({"content-type", "te", "user-agent"})
 
 _HTTP_ONLY = {
@@ -72,7 +72,7 @@ def check_upstream(place: Place, upstream: UpstreamSettings) -> Iterator[Problem
             yield Problem(here, f"cannot have a path with protocol {protocol}: methods have fixed names")
     for key in ("headers", "default_headers"):
         for name, value in getattr(upstream, key).items():
-            if not _METADATA.fullmatch(name) or name.lower() in _RESERVED or name.lower().startswith("grpc-"):
+            if not is_name(name.lower().encode()) or name.lower() in _RESERVED or name.lower().startswith("grpc-"):
                 yield Problem((*place, key, name), "is no name that gRPC metadata of ours can have")
-            elif not (value.isascii() and (value.isprintable())):
+            elif not is_text(value):
                 yield Problem((*place, key, name), "gRPC metadata can hold printable ASCII only")

@@ -11,13 +11,13 @@ that gRFC A54 leaves to a proxy.
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 
 from sidecar.body import Messages
+from sidecar.dialects.metadata import is_name, is_text
 from sidecar.dialects.refusal import status_of
 from sidecar.errors import CallerLeft, InternalError, Refused, UpstreamError, UpstreamReset
 
@@ -35,9 +35,6 @@ MOST_METHODS = 1000
 
 STUCK = 300.0
 """Seconds after which a caller that takes no message is given up: it holds an upstream for nobody."""
-
-_NAME = re.compile(rb"[0-9a-z_.-]+").fullmatch
-"""What C-core sends as a name (gRPC over HTTP/2, "Header-Name")."""
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Ending = tuple[str, str, "Headers"]
@@ -230,10 +227,10 @@ def _sent(headers: Headers) -> tuple[tuple[str, str | bytes], ...]:
     """Metadata as grpcio takes it. What C-core reads but does not send is left out, and the call goes on."""
     told: list[tuple[str, str | bytes]] = []
     for name, value in headers:
-        if not _NAME(name):
+        if not is_name(name):
             continue
         if name.endswith(b"-bin"):
             told.append((name.decode("latin-1"), value))
-        elif (text := value.decode("latin-1")).isascii() and text.isprintable():
+        elif is_text(text := value.decode("latin-1")):
             told.append((name.decode("latin-1"), text))
     return tuple(told)

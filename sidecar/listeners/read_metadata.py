@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from sidecar.call import Call, Wire
+from sidecar.dialects.metadata import is_text
 from sidecar.errors import HeaderTooLarge, InvalidRequest
 from sidecar.listeners.asked import ASKING, Access, ids_of, wishes
 
@@ -130,7 +131,7 @@ def _pairs(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Headers, dict[b
             value = text
         else:
             value = text.encode()
-            if not (text.isascii() and text.isprintable()):
+            if not is_text(text):
                 unsendable = key
         index[name] = index[name] + b", " + value if name in index else value
         if name not in _STAYS and not name.startswith(b":"):

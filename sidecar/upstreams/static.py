@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from sidecar.call import Facts, Reply, What, Wire
 from sidecar.dialects.beamline import DECIDE
+from sidecar.dialects.metadata import is_name, is_text
 
 if TYPE_CHECKING:
     from sidecar.call import Attempt, Call, Header, Headers
 
 _OF_HTTP = frozenset({b"content-type", b"content-length", b"content-encoding", b"te", b"user-agent"})
 """Fields that say something of an HTTP body, or that gRPC has for itself."""
-
-_METADATA_NAME = re.compile(rb"[0-9a-z_.-]+")
 
 
 class StaticUpstream:
@@ -61,11 +59,5 @@ class StaticUpstream:
 
 def _is_metadata(name: bytes, value: bytes) -> bool:
     """Whether a field may stand in gRPC metadata, too: not what HTTP or gRPC has for itself, and printable ASCII."""
-    text = value.decode("latin-1")
-    return (
-        _METADATA_NAME.fullmatch(name) is not None
-        and name not in _OF_HTTP
-        and not name.startswith(b"grpc-")
-        and text.isascii()
-        and text.isprintable()
-    )
+    ours = name not in _OF_HTTP and not name.startswith(b"grpc-")
+    return ours and is_name(name) is not None and is_text(value.decode("latin-1"))

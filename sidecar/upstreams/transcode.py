@@ -34,6 +34,7 @@ from sidecar.dialects.decide_request import (
     write_real,
     write_route_request,
 )
+from sidecar.dialects.metadata import is_text
 from sidecar.upstreams.transcode_bodies import cannot_carry, derived, hold, index, no_decision, read
 
 if TYPE_CHECKING:
@@ -270,11 +271,10 @@ def _to_router(call: Call, decide: Decide, timestamp_ms: int) -> Call:
         raise cannot_carry(str(error)) from error
     headers = [(name.lower(), value) for name, value in call.headers if name.lower() in _SHARED]
     for name, value in headers:
-        text = value.decode("latin-1")
-        if not (text.isascii() and text.isprintable()):  # as the policy file's must be; grpcio fails on it
+        if not is_text(value.decode("latin-1")):  # as the policy file's must be; grpcio fails on it
             raise cannot_carry(f"its {name.decode()} cannot stand in metadata")
     tenant = decide.tenant
-    if tenant and tenant.isascii() and tenant.isprintable():  # else the default of the settings would go along
+    if tenant and is_text(tenant):  # else the default of the settings would go along
         headers.append((b"x-tenant-id", tenant.encode()))
     return derived(
         call,
