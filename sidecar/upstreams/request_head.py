@@ -2,13 +2,15 @@
 
 The caller's fields keep their order and spelling. What each hop makes anew is
 dropped and written again: `Host`, the framing, `Via`, the ids. A request signed
-for AWS gets nothing added, since an addition breaks the signature.
+for AWS gets nothing added, since an addition breaks the signature. LLM providers
+get the ids only that the caller itself sent.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from sidecar.http1.fields import REMADE_OF_REQUEST
 
@@ -40,7 +42,12 @@ _line = b": ".join
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """What one upstream adds to every request; `via` is our `Via` entry, empty for none."""
+    """What one upstream adds to every request.
+
+    `via` is our `Via` entry, empty for none. `query` are parameters as they stand on the wire, without `?`;
+    a caller's own of the same name gives way. `ids`: `X-Request-ID`, `X-Correlation-ID` and `traceparent` are
+    ours to write; without it they pass where the caller sent them, as it sent them.
+    """
 
     host: str = "upstream"
     authority: bytes = b""
@@ -48,6 +55,8 @@ class Additions:
     default_headers: tuple[Header, ...] = field(default=(), repr=False)
     via: bytes = b""
     forwarded: bool = False
+    query: bytes = field(default=b"", repr=False)
+    ids: bool = True
 
 
 class HeadWriter:
@@ -62,7 +71,10 @@ class HeadWriter:
         "_forwarded",
         "_hop",
         "_host",
+        "_ids",
         "_not_behind",
+        "_own_query",
+        "_query",
         "_via",
     )
 
@@ -74,7 +86,8 @@ class HeadWriter:
         own = frozenset(name.lower() for name, value in additions.headers if value)
         forwarded = _FORWARDED if additions.forwarded else frozenset()
         via = frozenset({b"via"}) if additions.via else frozenset()  # without an entry of ours the chain stays as it is
-        self._drop = CONTROLS | own | _REMADE | via | forwarded
+        ids = _REMADE if additions.ids else frozenset()
+        self._drop = CONTROLS | own | ids | via | forwarded
         self._not_behind = self._drop | REMADE_OF_REQUEST | _NOT_BEHIND
         self._fixed = [_line(pair) for pair in additions.headers if pair[1]]
         # For the proxy on the way, which no signature covers.
@@ -82,6 +95,9 @@ class HeadWriter:
         defaults = (pair for pair in additions.default_headers if pair[1])
         self._defaults = tuple((pair[0].lower(), _line(pair)) for pair in defaults)
         self._via = additions.via
+        self._ids = additions.ids
+        self._query = additions.query
+        self._own_query = frozenset(map(_parameter, additions.query.split(b"&")))
         self._forwarded = additions.forwarded
         self._authority = additions.authority
         self._host = {"upstream": additions.authority, "caller": None}.get(additions.host, additions.host.encode())
@@ -90,10 +106,13 @@ class HeadWriter:
         """The head with its blank line. `length` None and not `chunked`: no body at all."""
         fields = call.fields
         host = call.host if self._host is None else self._host
-        parts = [b"%b %b%b HTTP/1.1\r\nHost: %b" % (call.method, self._base, call.outgoing or call.target, host)]
+        target = call.outgoing or call.target
         signed = (b"authorization" in fields and fields[b"authorization"].startswith(b"AWS4-")) or (
             b"X-Amz-Signature=" in call.target
         )
+        if self._query and not signed:
+            target = self._asked(target)
+        parts = [b"%b %b%b HTTP/1.1\r\nHost: %b" % (call.method, self._base, target, host)]
         drop = CONTROLS if signed else self._drop
         if drop.isdisjoint(fields):  # most calls: nothing to look at one by one
             parts += map(_line, call.headers)
@@ -106,7 +125,10 @@ class HeadWriter:
             for name, line in self._defaults:
                 if name not in fields:
                     parts.append(line)
-            parts.append(self._traces(call))
+            if self._ids:
+                parts.append(_ids(call))
+            if self._via or self._forwarded:
+                self._hops(parts, call)
         if chunked:
             parts.append(b"Transfer-Encoding: chunked")
             if b"trailer" in fields:
@@ -126,10 +148,15 @@ class HeadWriter:
         parts.append(b"\r\n")
         return b"\r\n".join(parts)
 
-    def check(self, path: bytes) -> bytes:
-        """The head of a health check: nobody calls, but the upstream and its proxy may ask for what each call has."""
+    def check(self, path: bytes, *further: Header) -> bytes:
+        """The head of a health check: nobody calls, but the upstream and its proxy may ask for what each call has.
+
+        `further` are fields that others add to calls, as a credential.
+        """
         host = self._authority if self._host is None else self._host
-        return b"\r\n".join((b"GET %b%b HTTP/1.1\r\nHost: %b" % (self._base, path, host), *self._fixed, b"", b""))
+        target = self._asked(path) if self._query else path
+        line = b"GET %b%b HTTP/1.1\r\nHost: %b" % (self._base, target, host)
+        return b"\r\n".join((line, *self._fixed, *map(_line, further), b"", b""))
 
     def trailers(self, sent: Iterable[Header]) -> Headers:
         """Of the fields behind a body, those that may stand there (RFC 9110, section 6.5.1).
@@ -138,25 +165,39 @@ class HeadWriter:
         """
         return [pair for pair in sent if pair[0].lower() not in self._not_behind]
 
-    def _traces(self, call: Call) -> bytes:
-        request_id = call.id.encode()
-        correlation_id = request_id if call.correlation_id is call.id else call.correlation_id.encode()
-        lines = b"X-Request-ID: %b\r\nX-Correlation-ID: %b\r\ntraceparent: %b" % (
-            request_id,
-            correlation_id,
-            call.traceparent,
-        )
+    def _asked(self, target: bytes) -> bytes:
+        """The target with our parameters behind the caller's own."""
+        path, mark, came = target.partition(b"?")
+        if not mark:
+            return b"%b?%b" % (path, self._query)
+        kept = [pair for pair in came.split(b"&") if pair and _parameter(pair) not in self._own_query]
+        return b"%b?%b" % (path, b"&".join((*kept, self._query)))
+
+    def _hops(self, parts: list[bytes], call: Call) -> None:
+        """What says which hops the request has passed."""
         if self._via:
             came = call.fields.get(b"via")
-            lines += b"\r\nVia: %b, %b" % (came, self._via) if came else b"\r\nVia: " + self._via
+            parts.append(b"Via: %b, %b" % (came, self._via) if came else b"Via: " + self._via)
         if self._forwarded:
             came = call.fields.get(b"x-forwarded-for")
             peer = call.peer.encode()
             chain = b"%b, %b" % (came, peer) if came else peer
             scheme = b"https" if call.secure else b"http"
-            lines += b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b" % (
-                chain,
-                call.host,
-                scheme,
+            parts.append(
+                b"X-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b" % (chain, call.host, scheme)
             )
-        return lines
+
+
+def _ids(call: Call) -> bytes:
+    request_id = call.id.encode()
+    correlation_id = request_id if call.correlation_id is call.id else call.correlation_id.encode()
+    return b"X-Request-ID: %b\r\nX-Correlation-ID: %b\r\ntraceparent: %b" % (
+        request_id,
+        correlation_id,
+        call.traceparent,
+    )
+
+
+def _parameter(pair: bytes) -> bytes:
+    """The name that a server reads in `name=value`; in forms `+` is a blank."""
+    return unquote_to_bytes(pair.partition(b"=")[0].replace(b"+", b" "))
