@@ -291,7 +291,10 @@ async def test_the_snapshot_tells_no_keys() -> None:
     rates.take("acme")
     assert rates.snapshot() == {
         "key": "header:X-Tenant-ID",
-        "windows": [{"limit": 10, "seconds": 1.0, "burst": 20}, {"limit": 100, "seconds": 60.0, "burst": 100}],
+        "windows": [
+            {"unit": "requests", "limit": 10, "seconds": 1.0, "burst": 20},
+            {"unit": "requests", "limit": 100, "seconds": 60.0, "burst": 100},
+        ],
         "keys": 1,
         "max_keys": 50,
         "shared_calls": 0,
