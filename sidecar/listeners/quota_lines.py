@@ -2,6 +2,11 @@
 
 Which fields there are, and most of their text, depends on the limit's windows alone,
 so it is made once for each set of windows and kept.
+
+A window of tokens says so by `qu` (draft-ietf-httpapi-ratelimit-headers-11, section 3.1.2),
+since without it a quota counts requests. The draft's own units are requests, content bytes
+and concurrent requests; further ones are to be registered, and none for tokens is yet. The
+older fields have no word for a unit, so they speak of requests alone.
 """
 
 from __future__ import annotations
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
 
 _WINDOW_NAMES = {1.0: b"Second", 60.0: b"Minute", 3600.0: b"Hour", 86400.0: b"Day"}
 
+_REQUESTS = "requests"
+
 
 class QuotaLines:
     """Encodes quotas as header lines. `wall` is seconds since 1970, for `X-RateLimit-Reset-*`."""
@@ -24,11 +31,11 @@ class QuotaLines:
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
-        self._templates: dict[tuple[tuple[int, float], ...], bytes] = {}
+        self._templates: dict[tuple[tuple[int, float, str], ...], bytes] = {}
 
     def of(self, quotas: list[Quota]) -> bytes:
         """The lines, with a line end between them and none behind."""
-        windows = tuple([(quota.limit, quota.window) for quota in quotas])
+        windows = tuple([(quota.limit, quota.window, quota.unit) for quota in quotas])
         template = self._templates.get(windows) or self._template(windows)
         now = math.ceil(self._wall())
         numbers: list[int] = []
@@ -36,20 +43,25 @@ class QuotaLines:
         for quota in quotas:
             reset = math.ceil(quota.reset)
             numbers += (quota.remaining, reset)
-            older += (quota.remaining, now + reset)
+            if quota.unit == _REQUESTS:
+                older += (quota.remaining, now + reset)
         return template % (*numbers, *older)
 
-    def _template(self, windows: tuple[tuple[int, float], ...]) -> bytes:
-        """The lines for these windows (limit, seconds), with places for what changes from call to call."""
+    def _template(self, windows: tuple[tuple[int, float, str], ...]) -> bytes:
+        """The lines for these windows (limit, seconds, unit), with places for what changes from call to call."""
         policies, states, older = [], [], []
-        for limit, seconds in windows:
-            name = _WINDOW_NAMES[seconds]
-            policies.append(b'"%b";q=%d;w=%d' % (name.lower(), limit, seconds))
-            states.append(b'"%b";r=%%d;t=%%d' % name.lower())
-            older.append(
-                b"\r\nX-RateLimit-Limit-%b: %d\r\nX-RateLimit-Remaining-%b: %%d\r\nX-RateLimit-Reset-%b: %%d"
-                % (name, limit, name, name)
-            )
+        for limit, seconds, unit in windows:
+            window = _WINDOW_NAMES[seconds]
+            name, counted = window.lower(), b""
+            if unit == _REQUESTS:
+                older.append(
+                    b"\r\nX-RateLimit-Limit-%b: %d\r\nX-RateLimit-Remaining-%b: %%d\r\nX-RateLimit-Reset-%b: %%d"
+                    % (window, limit, window, window)
+                )
+            else:
+                name, counted = b"%b-per-%b" % (unit.encode(), name), b';qu="%b"' % unit.encode()
+            policies.append(b'"%b";q=%d%b;w=%d' % (name, limit, counted, seconds))
+            states.append(b'"%b";r=%%d;t=%%d' % name)
         template = b"RateLimit-Policy: %b\r\nRateLimit: %b%b" % (
             b", ".join(policies),
             b", ".join(states),

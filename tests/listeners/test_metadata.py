@@ -140,6 +140,14 @@ def test_a_rate_limit_tells_what_is_left() -> None:
     ]
 
 
+def test_what_is_left_of_tokens_is_told_as_tokens() -> None:
+    call = called(quotas=[Quota(600, 60.0, 100, 50.0, "tokens")])
+    assert METADATA.initial(call, replied())[len(OURS) :] == [
+        (b"ratelimit-policy", b'"tokens-per-minute";q=600;qu="tokens";w=60'),
+        (b"ratelimit", b'"tokens-per-minute";r=100;t=50'),
+    ]
+
+
 def test_server_timing_when_asked_for() -> None:
     timed = ReplyMetadata(lambda: 10.5, lambda: 0.0, server_timing=True)
     assert dict(timed.initial(called(), replied()))[b"server-timing"] == b'total;dur=500.0;desc="attempts=2"'
