@@ -166,6 +166,16 @@ class LoopDetected(Refused):
     error_token = "proxy_loop_detected"
 
 
+class IdempotencyMismatch(Refused):
+    """A call with the same Idempotency-Key and another body is under way."""
+
+    label = "idempotency_mismatch"
+    http_status = 422
+    grpc_code = "FAILED_PRECONDITION"
+    type = "invalid_request_error"
+    error_token = "http_request_error"
+
+
 class NotTranslatable(Refused):
     label = "not_translatable"
     http_status = 400

@@ -20,6 +20,7 @@ ANSWERS: list[tuple[str, int, str]] = [
     ("not_implemented", 501, "UNIMPLEMENTED"),
     ("version_not_supported", 505, "UNIMPLEMENTED"),
     ("loop_detected", 508, "INTERNAL"),
+    ("idempotency_mismatch", 422, "FAILED_PRECONDITION"),
     ("not_translatable", 400, "UNIMPLEMENTED"),
     ("rate_limited", 429, "RESOURCE_EXHAUSTED"),
     ("circuit_open", 503, "UNAVAILABLE"),
