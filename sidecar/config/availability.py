@@ -33,25 +33,11 @@ def _is(*words: str) -> Callable[[Any], bool]:
 
 
 _TABLE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
-    # LLM providers
-    ("upstreams.*.protocol", _is("openai", "anthropic")),
-    ("upstreams.*.query", _used),
-    ("upstreams.*.auth", _used),
-    ("upstreams.*.api_key", _used),
-    ("*.*.timeout.first_token", _used),
-    ("*.*.rate_limit.tokens_per_minute", _filled),
-    ("routes.*.stream", _used),
-    ("routes.*.on_break", _used),
-    ("routes.*.translation", _used),
-    ("routes.*.fallback_on_refusal", _used),
-    ("models.*", _used),
-    # further policies
     ("*.*.hedge", _on),
     ("*.*.cache", _on),
     ("*.*.concurrency.adaptive", _on),
     ("*.*.rate_limit.store", _is("redis")),
     ("redis", _used),
-    ("faults.*", _used),
     ("telemetry.otlp", _filled),
 )
 

@@ -10,9 +10,10 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from sidecar.config.carriage import GRPC, impossible
-from sidecar.config.grpc_checks import check_route, check_upstream
+from sidecar.config.grpc_checks import check_match, check_route, check_upstream
+from sidecar.config.llm_checks import check_fault, check_llm_route, check_llm_upstream, check_models
 from sidecar.config.overlap import covers, ties
-from sidecar.config.places import Place, Problem, dotted, nearest
+from sidecar.config.places import Place, Problem, dotted, unknown
 from sidecar.config.resolve import STATIC
 from sidecar.settings import SettingError, parse_address
 from sidecar.settings.texts import OURS, TOKEN, check_scheme
@@ -20,7 +21,7 @@ from sidecar.settings.texts import OURS, TOKEN, check_scheme
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sidecar.settings import RouteSettings, Settings, UpstreamSettings
+    from sidecar.settings import MatchSettings, RouteSettings, Settings, UpstreamSettings
 
 Names = dict[str, frozenset[str]]
 """The names that the file gives, by section, also those whose tables hold mistakes."""
@@ -41,18 +42,25 @@ def relations(settings: Settings, names: Names) -> Iterator[Problem]:
     for name, upstream in settings.upstreams.items():
         yield from _upstream(("upstreams", name), upstream, names)
         yield from check_upstream(("upstreams", name), upstream)
+        yield from check_llm_upstream(("upstreams", name), upstream)
     for name, route in settings.routes.items():
         place: Place = ("routes", name)
         yield from _policy(place, route.policy, names)
-        yield from _match(place, route)
+        if not route.match.model_fields_set:
+            yield Problem((*place, "match"), "is missing or empty", allowed="path, host, methods, headers, grpc")
+        yield from _match((*place, "match"), route.match)
         yield from check_route(place, route)
         yield from _links(place, route, names)
         yield from impossible(place, route, settings)
+        yield from check_llm_route(place, route, settings)
         yield from _paths(place, route)
         yield from _limits(place, route, settings)
     for name, static in settings.static.items():
         yield from _headers(("static", name, "headers"), static.headers, sent=True)
-    yield from _model_links(settings, names)
+    yield from check_models(settings, names)
+    for name, fault in settings.faults.items():
+        yield from _match(("faults", name, "match"), fault.match)
+        yield from check_fault(("faults", name), fault)
     yield from _ties(settings)
 
 
@@ -124,16 +132,12 @@ def _headers(place: Place, headers: Mapping[str, str], *, sent: bool) -> Iterato
 def _policy(place: Place, policy: str, names: Names) -> Iterator[Problem]:
     known = names["policies"] | {"default"}
     if policy not in known:
-        yield _unknown((*place, "policy"), "policy", policy, known)
+        yield unknown((*place, "policy"), "policy", policy, known)
 
 
-def _match(place: Place, route: RouteSettings) -> Iterator[Problem]:
-    match = route.match
-    yield from _headers((*place, "match", "headers"), match.headers, sent=False)
-    if not match.model_fields_set:
-        yield Problem((*place, "match"), "is missing or empty", allowed="path, host, methods, headers, grpc")
-    if match.grpc is not None and (match.path is not None or match.methods):
-        yield Problem((*place, "match", "grpc"), "cannot stand beside path or methods: a call is one or the other")
+def _match(place: Place, match: MatchSettings) -> Iterator[Problem]:
+    yield from _headers((*place, "headers"), match.headers, sent=False)
+    yield from check_match(place, match)
 
 
 def _links(place: Place, route: RouteSettings, names: Names) -> Iterator[Problem]:
@@ -147,7 +151,7 @@ def _links(place: Place, route: RouteSettings, names: Names) -> Iterator[Problem
         yield from _link((*place, "chain", index), link, names, last=index == len(route.chain) - 1)
     for index, part in enumerate(route.traffic):
         if part.upstream not in names["upstreams"]:
-            yield _unknown((*place, "traffic", index, "upstream"), "upstream", part.upstream, names["upstreams"])
+            yield unknown((*place, "traffic", index, "upstream"), "upstream", part.upstream, names["upstreams"])
     for key, links in (("chain", list(route.chain)), ("traffic", [part.upstream for part in route.traffic])):
         for index, link in enumerate(links):
             if link in links[:index]:
@@ -158,26 +162,12 @@ def _link(place: Place, link: str, names: Names, *, last: bool) -> Iterator[Prob
     if not link.startswith(STATIC):
         if link not in names["upstreams"]:
             known = names["upstreams"] | {STATIC + name for name in names["static"]}
-            yield _unknown(place, "upstream", link, known)
+            yield unknown(place, "upstream", link, known)
         return
     if (name := link.removeprefix(STATIC)) not in names["static"]:
-        yield _unknown(place, "static answer", name, names["static"], STATIC)
+        yield unknown(place, "static answer", name, names["static"], STATIC)
     if not last:
         yield Problem(place, f"{link} must be the last link: it answers every call")
-
-
-def _model_links(settings: Settings, names: Names) -> Iterator[Problem]:
-    for name, model in settings.models.items():
-        for index, target in enumerate(model.chain):
-            if target.upstream not in names["upstreams"]:
-                place = ("models", name, "chain", index)
-                yield _unknown(place, "upstream", target.upstream, names["upstreams"])
-
-
-def _unknown(place: Place, kind: str, name: str, known: frozenset[str], prefix: str = "") -> Problem:
-    meant = nearest(name, known)
-    allowed = "" if meant else ", ".join(prefix + other for other in sorted(known))
-    return Problem(place, f"there is no {kind} {name}", allowed, prefix + meant if meant else "")
 
 
 def _paths(place: Place, route: RouteSettings) -> Iterator[Problem]:

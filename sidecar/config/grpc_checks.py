@@ -13,7 +13,7 @@ from sidecar.dialects.metadata import is_name, is_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidecar.settings import RouteSettings, UpstreamSettings
+    from sidecar.settings import MatchSettings, RouteSettings, UpstreamSettings
 
 _METHOD = re.compile(r"[A-Za-z_][\w.]*/\w+|([A-Za-z_][\w.]*(/\w*)?)?\*")
 _A_METHOD = "package.Service/Method, or a prefix with *"
@@ -31,16 +31,23 @@ _HTTP_ONLY = {
 _GRPC_ONLY = ("unary", "keepalive")
 
 
+def check_match(place: Place, match: MatchSettings) -> Iterator[Problem]:
+    """Problems of a `match` that names gRPC methods."""
+    if match.grpc is None:
+        return
+    if match.path is not None or match.methods:
+        yield Problem((*place, "grpc"), "cannot stand beside path or methods: a call is one or the other")
+    if not _METHOD.fullmatch(match.grpc):
+        yield Problem((*place, "grpc"), "names no method", allowed=_A_METHOD)
+    if match.host is not None:
+        told = "cannot stand beside grpc: grpcio does not tell the authority that a call names"
+        yield Problem((*place, "host"), told)
+
+
 def check_route(place: Place, route: RouteSettings) -> Iterator[Problem]:
     """Problems of a route with `match.grpc`."""
-    pattern = route.match.grpc
-    if pattern is None:
+    if route.match.grpc is None:
         return
-    if not _METHOD.fullmatch(pattern):
-        yield Problem((*place, "match", "grpc"), "names no method", allowed=_A_METHOD)
-    if route.match.host is not None:
-        told = "cannot stand beside grpc: grpcio does not tell the authority that a call names"
-        yield Problem((*place, "match", "host"), told)
     for key in ("strip", "rewrite"):
         if getattr(route, key):
             yield Problem((*place, key), "has no effect on gRPC calls: a method's name is no path")

@@ -59,7 +59,7 @@ def _rate_limit(owners: Sequence[Layer]) -> Iterator[Problem]:
         return
     found = merge(RateLimitSettings, layers, {})
     if not any(getattr(found, window) for window in _WINDOWS):
-        yield Problem(layers[0].where, "limits nothing", allowed=f"at least one of {', '.join(_WINDOWS[:-1])}")
+        yield Problem(layers[0].where, "limits nothing", allowed=f"at least one of {', '.join(_WINDOWS)}")
 
 
 def _first(layers: Sequence[Layer], *keys: str) -> tuple[str, ...] | None:

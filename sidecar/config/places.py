@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sidecar.config.toml_lines import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
-__all__ = ["Place", "Problem", "dotted", "line_of", "nearest", "remove", "select", "within"]
+__all__ = ["Place", "Problem", "dotted", "line_of", "nearest", "remove", "select", "unknown", "within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that was probably meant, or nothing."""
     found = difflib.get_close_matches(name.lower(), {word.lower(): word for word in known}, n=1)
     return next((word for word in known if found and word.lower() == found[0]), "")
+
+
+def unknown(place: Place, kind: str, name: str, known: Collection[str], prefix: str = "") -> Problem:
+    """There is nothing of this name; `prefix` stands before such names where they are used."""
+    meant = nearest(name, known)
+    allowed = "" if meant else ", ".join(prefix + other for other in sorted(known))
+    return Problem(place, f"there is no {kind} {name}", allowed, prefix + meant if meant else "")
 
 
 def select(document: Any, pattern: str) -> Iterator[tuple[Place, Any]]:

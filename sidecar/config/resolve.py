@@ -8,8 +8,8 @@ stand, so that `origin` can tell where a value came from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sidecar.settings import (
     CircuitBreakerSettings,
@@ -22,12 +22,19 @@ from sidecar.settings import (
     RouteSettings,
     TimeoutSettings,
 )
-from sidecar.settings.protocols import PRESETS
+from sidecar.settings.protocols import PRESETS, PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sidecar.settings import Frozen, HealthSettings, MatchSettings, Settings, UpstreamSettings
+    from sidecar.settings import (
+        Frozen,
+        HealthSettings,
+        MatchSettings,
+        ModelTargetSettings,
+        Settings,
+        UpstreamSettings,
+    )
 
     T = TypeVar("T", bound=Frozen)
 
@@ -54,6 +61,7 @@ class ResolvedUpstream:
     """As in the file, with the protocol's `reuse`, `finish` and `via` where it says nothing."""
     urls: tuple[str, ...]
     timeout: TimeoutSettings
+    """Its `model_fields_set` says whether the file sets `first_token`, which then always holds."""
     circuit_breaker: CircuitBreakerSettings | None
     rate_limit: RateLimitSettings | None
     concurrency: ConcurrencySettings | None
@@ -63,16 +71,26 @@ class ResolvedUpstream:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedTarget:
-    """One link of a chain. `static`: `upstream` is the name of a `[static.NAME]`."""
+    """One link of a chain. `static`: `upstream` is the name of a `[static.NAME]`.
+
+    In the chain of a model `model` is what the upstream calls it; `max_tokens` and `prefill` are as in the file.
+    """
 
     upstream: str
     retry: RetrySettings
     static: bool = False
+    model: str = ""
+    max_tokens: int | None = None
+    prefill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRoute:
-    """A route with every value decided. `deadline` 0 is none; `weights` belong to `targets` one by one."""
+    """A route with every value decided. `deadline` 0 is none; `weights` belong to `targets` one by one.
+
+    `llm`: at least one target is an LLM provider. Then `models` are the chains of `[models]`, by the name that
+    callers use.
+    """
 
     name: str
     match: MatchSettings
@@ -85,6 +103,12 @@ class ResolvedRoute:
     rate_limit: RateLimitSettings | None
     concurrency: ConcurrencySettings | None
     limits: RouteLimitsSettings
+    llm: bool = False
+    models: Mapping[str, tuple[ResolvedTarget, ...]] = field(default_factory=dict)
+    stream: Literal["live", "complete"] = "live"
+    on_break: Literal["error", "continue"] = "error"
+    translation: Literal["lenient", "strict"] = "lenient"
+    fallback_on_refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +155,30 @@ def resolve_route(settings: Settings, name: str) -> ResolvedRoute:
     retry = stack("retry", owners) or ()
     links = own.chain or tuple(part.upstream for part in own.traffic)
     targets = tuple(_target(settings, link, retry) for link in links)
+    llm = any(settings.upstreams[target.upstream].protocol in PROVIDERS for target in targets if not target.static)
+    models = {}
+    if llm:
+        for model, chain in settings.models.items():
+            models[model] = tuple(_model_target(settings, link, retry) for link in chain.chain)
+    everywhere = (*targets, *(target for chain in models.values() for target in chain))
     return ResolvedRoute(
         name=name,
         match=own.match,
         targets=targets,
         weights=tuple(part.weight for part in own.traffic) or None,
-        deadline=_deadline(settings, owners, targets),
+        deadline=_deadline(settings, owners, everywhere),
         idempotent=own.idempotent,
         strip=own.strip,
         rewrite=own.rewrite,
         rate_limit=_merge_if_any(RateLimitSettings, stack("rate_limit", owners), None),
         concurrency=_merge_if_any(ConcurrencySettings, stack("concurrency", owners), None),
         limits=_limits(settings, own),
+        llm=llm,
+        models=models,
+        stream=own.stream,
+        on_break=own.on_break,
+        translation=own.translation,
+        fallback_on_refusal=own.fallback_on_refusal,
     )
 
 
@@ -203,8 +239,15 @@ def _target(settings: Settings, link: str, retry: Sequence[Layer]) -> ResolvedTa
     return ResolvedTarget(link, merge(RetrySettings, retry, PRESETS[settings.upstreams[link].protocol].retry))
 
 
+def _model_target(settings: Settings, link: ModelTargetSettings, retry: Sequence[Layer]) -> ResolvedTarget:
+    if link.static:
+        return _target(settings, STATIC + link.static, retry)
+    target = _target(settings, link.upstream, retry)
+    return replace(target, model=link.model, max_tokens=link.max_tokens, prefill=link.prefill)
+
+
 def _deadline(settings: Settings, owners: Sequence[Layer], targets: Sequence[ResolvedTarget]) -> float:
-    """The file's, else the longest of the chain's protocols; 0 is none, and so the longest of all."""
+    """The file's, else the longest of the protocols in its chains; 0 is none, and so the longest of all."""
     for owner in owners:
         if isinstance(owner.table, RouteSettings | PolicySettings) and owner.sets("deadline"):
             return owner.table.deadline

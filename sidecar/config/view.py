@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 
 _TELLING = re.compile(r"key|token|auth|cookie|secret", re.IGNORECASE)
+_TELLING_OF_QUERY = re.compile(r"key|token|auth|cookie|secret|sig|pass|code", re.IGNORECASE)
+"""Signed URLs have a `sig`, functions of some clouds a `code`."""
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]+(?=@)")  # up to the last @: a password may hold one
 _SECRET_KEYS = {"http_token", "token", "api_key"}
 _NAMED_VALUES = {"headers", "default_headers", "query"}
@@ -90,5 +92,7 @@ def _tells(value: Any, place: Place) -> bool:
     """A value that is a secret by its name, wherever it came from."""
     if not isinstance(value, str) or not value:
         return False
-    named = len(place) > 1 and place[-2] in _NAMED_VALUES and _TELLING.search(str(place[-1])) is not None
-    return named or place[-1] in _SECRET_KEYS
+    table, name = place[-2] if len(place) > 1 else "", str(place[-1])
+    if table in _NAMED_VALUES:
+        return (_TELLING_OF_QUERY if table == "query" else _TELLING).search(name) is not None
+    return name in _SECRET_KEYS

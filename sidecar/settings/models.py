@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from sidecar.settings.policies import GrpcCode
 from sidecar.settings.routes import MatchSettings
@@ -11,16 +11,29 @@ from sidecar.settings.texts import Headers
 from sidecar.settings.values import Also, Flag, Frozen, Int, Items, Number, Seconds, SettingError
 
 
+def _model(text: str) -> str:
+    """`X-Sidecar-Model` tells it to the caller."""
+    if any(c < " " or c > "\xff" or c == "\x7f" for c in text):
+        raise SettingError("is no name of a model: it holds control characters, or letters beyond ISO 8859-1")
+    return text
+
+
 class ModelTargetSettings(Frozen):
-    """One link of a model's chain: a model of an upstream."""
+    """One link of a model's chain: a model of an upstream. The last may be `static/NAME`."""
 
     upstream: str
-    model: str = Field(min_length=1)
+    """The name of an upstream whose protocol is `openai` or `anthropic`."""
+    model: Annotated[str, AfterValidator(_model)] = Field(min_length=1)
     """The model's name as the upstream knows it."""
     max_tokens: Int | None = Field(None, ge=1)
-    """Where a translated request needs one; unset: 4096."""
+    """Sent where a translated request needs one and the caller set none; unset: 4096."""
     prefill: Flag = False
-    """The model can go on from the beginning of an answer."""
+    """The model goes on from the beginning of an answer that it is given, as `on_break = "continue"` needs it."""
+
+    @property
+    def static(self) -> str:
+        """The name of the `[static.NAME]` that answers here, empty for a model: no upstream may be called `static`."""
+        return self.model if self.upstream == "static" else ""
 
 
 def _target(value: object) -> object:
@@ -29,15 +42,15 @@ def _target(value: object) -> object:
         return value
     upstream, slash, model = value.partition("/")
     if not slash or not upstream or not model:
-        raise SettingError("is not upstream/model")
+        raise SettingError("is not upstream/model", allowed="upstream/model, or static/NAME as the last")
     return {"upstream": upstream, "model": model}
 
 
 class ModelSettings(Frozen):
-    """`[models.NAME]`: what stands behind a model's name."""
+    """`[models.NAME]`: what stands behind a model's name, on every route that leads to an LLM provider."""
 
     chain: Items[Annotated[ModelTargetSettings, BeforeValidator(_target), Also(type="string")]] = ()
-    """In order of fallback."""
+    """In order of fallback: `"upstream/model"`, or a table with `upstream` and `model`."""
 
 
 class StaticSettings(Frozen):
@@ -59,11 +72,20 @@ class FaultSettings(Frozen):
     """`[faults.NAME]`: chaos for testing one's own application."""
 
     match: MatchSettings = MatchSettings()
+    """Which calls it may hit; unset: any."""
     percent: Number = Field(100.0, ge=0, le=100)
+    """The share of their attempts that it hits, in percent; 0: none."""
     delay: Seconds = 0.0
+    """Wait so long before the upstream is asked."""
     status: Int | None = Field(None, ge=200, le=599)
+    """Answer with this status instead of asking the upstream."""
     reset: Flag = False
+    """End without an answer, as if the upstream had reset the connection."""
     first_token: Seconds = 0.0
+    """Hold the first event of a stream back for so long."""
     cut_after_tokens: Int | None = Field(None, ge=0)
+    """Cut a stream after so many events with content."""
     stall: Seconds = 0.0
+    """Be silent for so long in the middle of a stream."""
     malformed: Flag = False
+    """Spoil an event of a stream, or a whole answer, so that nobody can parse it."""

@@ -72,7 +72,9 @@ class TimeoutSettings(Frozen):
     attempt: Seconds = 20.0
     """Time to evidence, while another attempt could follow; off for grpc, openai and anthropic."""
     first_token: Seconds = 0.0
-    """Time to the first event of an LLM stream; openai and anthropic: 60s."""
+    """Time to the first content of an LLM stream. Openai and anthropic, while another attempt could follow: 60s, or 5m
+    when reasoning is asked for; what is set always holds.
+    """
     idle: Seconds = 300.0
     """Longest silence inside a reply; off for c-gateway, router and grpc."""
 
@@ -116,7 +118,7 @@ class RateLimitSettings(Frozen):
     per_day: Int = Field(0, ge=0)
     """0: no such window."""
     tokens_per_minute: Int = Field(0, ge=0)
-    """LLM tokens; 0: no such window."""
+    """LLM tokens, input and output; an estimate is taken and corrected by what was used. 0: no such window."""
     burst: Int = Field(0, ge=0)
     """How many may start at once, in the shortest window; 0: its count."""
     key: LimitKey = "global"

@@ -29,6 +29,9 @@ class Preset:
     concurrency: Values | None = None
 
 
+PROVIDERS: frozenset[str] = frozenset({"openai", "anthropic"})
+"""Protocols of LLM providers."""
+
 _PROVIDER = Preset(
     deadline=600.0,
     retry={"backoff": 0.5, "max_backoff": 8.0, "replay_buffer": 32 * 1024**2},

@@ -52,10 +52,11 @@ class RouteSettings(RoutePolicy, SharedPolicy):
     """What the path, or the stripped part of it, is replaced with."""
     limits: RouteLimitsSettings = RouteLimitsSettings()
     stream: Literal["live", "complete"] = "live"
-    """LLM: tokens as they come, or held back until the answer is whole."""
+    """LLM: a stream's tokens as they come, or held back until the answer is whole, so that a broken one can fall back.
+    """
     on_break: Literal["error", "continue"] = "error"
-    """LLM: what a live stream that breaks ends with."""
+    """LLM: a live stream that breaks ends with an error, or is continued by a target with `prefill`."""
     translation: Literal["lenient", "strict"] = "lenient"
-    """LLM: whether a target that would lose a field is skipped."""
+    """LLM: strict: a target of the other dialect that would lose any field of the request is skipped."""
     fallback_on_refusal: Flag = False
-    """LLM: whether a content refusal is routed around."""
+    """LLM: a content refusal is routed around instead of passed on."""

@@ -79,11 +79,13 @@ class UpstreamSettings(UpstreamPolicy, SharedPolicy):
     default_headers: Headers = Field(default_factory=Table, repr=False)
     """Set where the caller sent none; an empty value is not sent."""
     query: Table[Secret] = Field(default_factory=Table, repr=False)
-    """Query parameters added to every request."""
+    """Parameters added to the query of every request, instead of the caller's of that name; an empty value is not."""
     auth: Literal["bearer", "api-key"] | None = None
-    """How `api_key` is sent; unset: as the protocol's own clients do."""
+    """How `api_key` is sent: `Authorization: Bearer`, or `x-api-key` (http, grpc, openai: `api-key`). Unset: bearer for
+    http, grpc and openai, else api-key.
+    """
     api_key: Credential = Field("", repr=False)
-    """The credential; empty: the caller's own is passed on."""
+    """The credential, sent on every request; empty: the caller's own is passed on."""
     policy: str = "default"
     """The name of a policy."""
     health: HealthSettings | None = None
@@ -105,6 +107,14 @@ class UpstreamSettings(UpstreamPolicy, SharedPolicy):
     """gRPC methods known to be unary: `pkg.Service/Method`, or a prefix with `*`."""
     keepalive: KeepaliveSettings | None = None
     """gRPC pings; unset: none."""
+
+    @property
+    def credential_header(self) -> str:
+        """The header that carries `api_key`, in lower case."""
+        by_default = "bearer" if self.protocol in {"http", "grpc", "openai"} else "api-key"
+        if (self.auth or by_default) == "bearer":
+            return "authorization"
+        return "api-key" if by_default == "bearer" else "x-api-key"
 
     @property
     def addresses(self) -> tuple[str, ...]:

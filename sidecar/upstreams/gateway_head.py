@@ -16,7 +16,7 @@ from sidecar.http1.fields import HOP_BY_HOP
 from sidecar.upstreams.request_head import HeadWriter
 
 if TYPE_CHECKING:
-    from sidecar.call import Call
+    from sidecar.call import Call, Header
 
 MOST = 65_535
 """Bytes of a request that c-gateway reads; what is behind them it never sees."""
@@ -87,5 +87,5 @@ class GatewayHeadWriter(HeadWriter):
             raise too_large(f"{size:,}")
         return head
 
-    def check(self, path: bytes) -> bytes:
-        return exact(super().check(path))
+    def check(self, path: bytes, *further: Header) -> bytes:
+        return exact(super().check(path, *further))

@@ -20,6 +20,9 @@ protocol = "grpc"
 [upstreams.router]
 url = "grpc://127.0.0.1:4"
 protocol = "router"
+[upstreams.openai]
+url = "http://127.0.0.1:5"
+protocol = "openai"
 [static.sorry]
 """
 
@@ -33,6 +36,7 @@ def route(text: str) -> str:
     [
         ('match.grpc = "shop.v1.*"\nchain = ["web"]', "web (http) carries no gRPC"),
         ('match.grpc = "*"\nchain = ["web", "static/sorry"]', "web (http) carries no gRPC"),
+        ('match.grpc = "*"\nchain = ["openai"]', "openai (openai) carries no gRPC"),
         ('match.grpc = "shop.v1.*"\nchain = ["gateway", "web"]',
          "gateway (c-gateway) carries of gRPC only beamline.flow.v1.Router/Decide; web (http) carries no gRPC"),
         ('match.path = "/*"\nchain = ["backend"]', "backend (grpc) carries gRPC alone, which match.grpc asks for"),

@@ -148,9 +148,18 @@ def test_a_tie_is_not_told_of_a_match_with_mistakes() -> None:
     assert mistake(text).key == "routes.s.match.methods[0]"
 
 
-def test_the_names_in_models_must_exist() -> None:
-    """They are also told as not yet available, which is said alone."""
-    assert [one.key for one in mistakes('[models.m]\nchain = ["x/y"]')] == ["models.m"]
+@pytest.mark.parametrize(
+    ("match", "key", "problem"),
+    [
+        ('{ path = "/v1/*", headers = { "a b" = "c" } }', 'headers."a b"', "is not a header name"),
+        ('{ path = "/v1/*", grpc = "a.B/*" }',
+         "grpc", "cannot stand beside path or methods: a call is one or the other"),
+        ('{ grpc = "a.B" }', "grpc", "names no method"),
+    ],
+)  # fmt: skip
+def test_a_fault_matches_as_a_route_does(match: str, key: str, problem: str) -> None:
+    found = mistake(f"[faults.slow]\nmatch = {match}\nreset = true")
+    assert (found.key, found.problem) == (f"faults.slow.match.{key}", problem)
 
 
 def test_an_upstream_cannot_be_called_what_answers_of_the_file_are_called() -> None:

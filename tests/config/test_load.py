@@ -55,7 +55,7 @@ headers = { Host = "x", Bad = "a\\u000ab" }
 [routes.r]
 match = { path = "a" }
 chain = ["b", "a"]
-stream = "live"
+cache = {}
 """
     )
     assert [(one.line, one.key) for one in found] == [
@@ -69,7 +69,7 @@ stream = "live"
         (12, "upstreams.a.headers.Host"),
         (14, "routes.r.match.path"),
         (15, "routes.r.chain[0]"),
-        (16, "routes.r.stream"),
+        (16, "routes.r.cache"),
     ]
 
 

@@ -31,6 +31,7 @@ def test_what_contradicts_itself_is_told_where_the_file_says_it(text: str, key: 
         "[policies.default.circuit_breaker]\nwindow = 500\n[upstreams.a.circuit_breaker]\nfailure_threshold = 400",
         "[policies.default.retry]\nmax_backoff = '9s'\n[routes.r.retry]\nbackoff = '6s'",
         "[policies.default.rate_limit]\nper_minute = 5\n[routes.r.rate_limit]\nkey = 'ip'",
+        "[policies.default.rate_limit]\ntokens_per_minute = 5",
         "[policies.default]\ncircuit_breaker = false\nrate_limit = { per_hour = 1 }",
     ],
 )

@@ -170,6 +170,36 @@ def test_a_route_takes_the_longest_deadline_of_its_chain() -> None:
     assert route({"chain": ["c", "a"]}).deadline == 300
 
 
+SMART = {"smart": {"chain": ["llm/gpt-4o", {"upstream": "llm", "model": "o1", "max_tokens": 9, "prefill": True},
+                             "static/sorry"]}}  # fmt: skip
+
+
+def test_a_route_to_a_provider_has_the_chains_of_the_models() -> None:
+    found = route({"chain": ["llm"], "retry": {"tries": 9}}, models=SMART, static={"sorry": {}})
+    assert found.llm
+    first, second, last = found.models["smart"]
+    assert (first.upstream, first.model, first.max_tokens, first.prefill) == ("llm", "gpt-4o", None, False)
+    assert (second.model, second.max_tokens, second.prefill) == ("o1", 9, True)
+    assert (last.upstream, last.static, last.model) == ("sorry", True, "")
+    assert [(one.retry.tries, one.retry.backoff) for one in found.models["smart"]] == [(9, 0.5), (9, 0.5), (9, 0.1)]
+    assert found.deadline == 600
+
+
+def test_a_route_to_no_provider_has_none_of_them() -> None:
+    found = route(models=SMART, static={"sorry": {}})
+    assert (found.llm, found.models, found.deadline) == (False, {}, 300)
+
+
+def test_what_a_route_does_with_llm_answers() -> None:
+    found = route({"chain": ["llm"]})
+    told = (found.stream, found.on_break, found.translation, found.fallback_on_refusal)
+    assert told == ("live", "error", "lenient", False)
+    own: Tables = {"stream": "complete", "on_break": "continue", "translation": "strict", "fallback_on_refusal": True}
+    found = route({"chain": ["a", "llm"], **own})
+    told = (found.stream, found.on_break, found.translation, found.fallback_on_refusal)
+    assert told == ("complete", "continue", "strict", True)
+
+
 def test_no_deadline_is_the_longest() -> None:
     settings = file(
         upstreams={"g": {"url": "grpc://g", "protocol": "grpc"}, "a": {"url": "http://a"}},

@@ -67,6 +67,18 @@ def test_headers_that_are_secret_by_their_name_are_hidden(name: str) -> None:
     assert shown["upstreams"]["a"]["headers"] == {name: "***", "X-Plain": "w"}
 
 
+@pytest.mark.parametrize("name", ["key", "subscription-key", "access_token", "sig", "Signature", "password", "code"])
+def test_parameters_that_are_secret_by_their_name_are_hidden(name: str) -> None:
+    shown = view(f'[upstreams.a.query]\n{name} = "v"\napi-version = "1"')
+    assert shown["upstreams"]["a"]["query"] == {name: "***", "api-version": "1"}
+
+
+def test_a_key_is_hidden_and_how_it_is_sent_is_not() -> None:
+    shown = view('[upstreams.b]\nurl = "http://b"\napi_key = "k"\nauth = "bearer"')["upstreams"]["b"]
+    assert (shown["api_key"], shown["auth"]) == ("***", "bearer")
+    assert view("")["upstreams"]["a"]["api_key"] == ""
+
+
 def test_tokens_are_hidden_even_when_they_stand_in_the_file() -> None:
     shown = view('[admin]\ntoken = "t"\n[listen]\nhttp_token = "t"')
     assert (shown["admin"]["token"], shown["listen"]["http_token"]) == ("***", "***")

@@ -21,6 +21,17 @@ def test_a_model_name_may_hold_a_slash() -> None:
     assert (target.upstream, target.model) == ("router", "meta/llama")
 
 
+def test_a_static_answer_is_told_by_its_prefix() -> None:
+    model, static = ModelSettings.model_validate({"chain": ["openai/gpt-4o", "static/sorry"]}).chain
+    assert (model.static, static.static) == ("", "sorry")
+
+
+@pytest.mark.parametrize("name", ["gpt\r\nX-Other: 1", "gpt\x7f", "gpt-\N{SNOWMAN}"])
+def test_a_model_name_can_stand_in_a_header(name: str) -> None:
+    with pytest.raises(ValidationError, match="is no name of a model"):
+        ModelTargetSettings(upstream="openai", model=name)
+
+
 @pytest.mark.parametrize("link", ["openai", "/gpt", "openai/", ""])
 def test_a_link_names_both(link: str) -> None:
     with pytest.raises(ValidationError, match="is not upstream/model"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import pytest
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 AZURE = Additions(authority=b"h", query=b"api-version=2024-10-21&subscription%20key=k%26")
 
 
-def head(additions: Additions, target: bytes = b"/v1", sent: Headers | None = None, **wishes: object) -> list[bytes]:
+def head(additions: Additions, target: bytes = b"/v1", sent: Headers | None = None, **wishes: Any) -> list[bytes]:
     """The lines of the head that is written for a call with these fields."""
     headers = sent or []
     fields = {name.lower(): value for name, value in headers}
