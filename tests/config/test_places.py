@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.config.places import Place, dotted, line_of, nearest, remove, select, within
+from sidecar.config.places import Place, Problem, dotted, line_of, nearest, remove, select, unknown, within
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,14 @@ def test_what_is_missing_stands_where_its_table_begins() -> None:
     assert line_of(("a", "x"), lines) == 3
     assert line_of(("x",), lines) == 1
     assert line_of((), lines) == 1
+
+
+def test_a_name_that_is_not_there_is_told_with_the_one_that_was_meant_or_with_all() -> None:
+    known = {"sorry", "sad"}
+    assert unknown(("a",), "answer", "sory", known, "static/") == Problem(
+        ("a",), "there is no answer sory", "", "static/sorry"
+    )
+    assert unknown(("a",), "answer", "x", known, "static/").allowed == "static/sad, static/sorry"
 
 
 def test_within() -> None:
