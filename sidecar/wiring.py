@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from sidecar.http1.connect import Connector, Origin, tls_context
 from sidecar.http1.drains import Drains
 from sidecar.http1.pool import Pool, PoolLimits
+from sidecar.settings.protocols import PROVIDERS
+from sidecar.settings.texts import SECRET_NAME, SECRET_PARAMETER
 from sidecar.upstreams.c_gateway import CGatewayUpstream
 from sidecar.upstreams.gateway_head import GatewayHeadWriter
 from sidecar.upstreams.health import Checked, HealthCheck
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from sidecar.call import Header
     from sidecar.config.resolve import ResolvedUpstream
 
-SECRET_NAME = re.compile(r"key|token|auth|cookie|secret", re.IGNORECASE)
-"""Names of header fields that hold a credential."""
+_READABLE = (b"Accept-Encoding", b"identity")
+"""What providers answer is read here: compressed it could not be, event by event."""
+
+_VERSION = (b"anthropic-version", b"2023-06-01")
+"""Without one, Anthropic's API answers 400."""
 
 
 class HttpService:
@@ -59,23 +63,31 @@ def identity(upstream: ResolvedUpstream) -> Hashable:
     own = upstream.settings
     return (
         own.protocol, upstream.urls, upstream.pool, upstream.timeout, upstream.health, own.headers, own.default_headers,
-        own.reuse, own.finish, own.host, own.via, own.forwarded, own.tls, own.proxy,
+        own.reuse, own.finish, own.host, own.via, own.forwarded, own.tls, own.proxy, own.query, own.api_key, own.auth,
     )  # fmt: skip
 
 
 def http_service(
     upstream: ResolvedUpstream, environ: Mapping[str, str], via: bytes, wall: Callable[[], float]
 ) -> HttpService:
-    """The client of an http or c-gateway upstream.
+    """The client of an upstream that speaks HTTP. An LLM provider's does not add the credential: whose it is depends
+    on the call.
 
     Raises `OSError` for certificates and proxies that cannot be used.
     """
     settings = upstream.settings
     gateway = settings.protocol == "c-gateway"
+    provider = settings.protocol in PROVIDERS
     writer = GatewayHeadWriter if gateway else HeadWriter
     drains = Drains() if settings.finish else None
     context = _context(upstream)
     headers, defaults = pairs(settings.headers), pairs(settings.default_headers)
+    credential = credential_of(upstream)
+    own = () if credential is None else (credential,)
+    in_query = any(value and SECRET_PARAMETER.search(name) for name, value in settings.query.items())
+    private = bool(own) or in_query or carries_secret(headers, defaults)
+    headers += (_READABLE,) if provider else own
+    asked = (*own, *((_VERSION,) if settings.protocol == "anthropic" else ())) if provider else ()
     addresses, checked = [], []
     for url in upstream.urls:
         try:
@@ -100,12 +112,13 @@ def http_service(
             default_headers=defaults,
             via=via if settings.via else b"",
             forwarded=settings.forwarded,
+            query=_query(settings.query),
+            ids=not provider,
         )
         head = writer(additions, (shown if origin.absolute_form else b"") + base)
         addresses.append(Address(pool, head, shown + base))
         if upstream.health is not None:
-            checked.append(Checked(connector, head.check(upstream.health.path.encode())))
-    private = carries_secret(headers, defaults)
+            checked.append(Checked(connector, head.check(upstream.health.path.encode(), *asked)))
     client = HttpUpstream(
         addresses,
         connect=upstream.timeout.connect,
@@ -123,14 +136,30 @@ def http_service(
     return HttpService(CGatewayUpstream(client) if gateway else client, pools, check, drains)
 
 
+def credential_of(upstream: ResolvedUpstream) -> Header | None:
+    """The field that carries the file's `api_key`; None when there is no key."""
+    own = upstream.settings
+    if not own.api_key:
+        return None
+    name, key = own.credential_header, own.api_key.encode("latin-1")
+    return (b"Authorization", b"Bearer " + key) if name == "authorization" else (name.encode(), key)
+
+
 def carries_secret(*fields: tuple[Header, ...]) -> bool:
     """Whether what is sent by itself holds a credential, by its name."""
     return any(value and SECRET_NAME.search(name.decode("latin-1")) for each in fields for name, value in each)
 
 
 def pairs(table: Mapping[str, str]) -> tuple[Header, ...]:
-    """A table of the file as it goes on the wire."""
+    """A table of the file as header fields."""
     return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in table.items())
+
+
+def _query(table: Mapping[str, str]) -> bytes:
+    """A table of the file as parameters; like a field's, an empty value is not sent."""
+    return "&".join(
+        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in table.items() if value
+    ).encode()
 
 
 def _context(upstream: ResolvedUpstream) -> ssl.SSLContext | None:

@@ -12,7 +12,7 @@ from sidecar.http1.connect import tls_context
 from sidecar.upstreams.grpc import Channel, ChannelSettings, GrpcUpstream
 from sidecar.upstreams.grpc_metadata import MetadataWriter
 from sidecar.upstreams.reflection import Reflection
-from sidecar.wiring import carries_secret, pairs, unusable
+from sidecar.wiring import carries_secret, credential_of, pairs, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -27,7 +27,7 @@ def grpc_identity(upstream: ResolvedUpstream, max_message: int, max_metadata: in
     own = upstream.settings
     return (
         upstream.urls, upstream.timeout, own.protocol, own.headers, own.default_headers, own.via, own.tls,
-        own.keepalive, max_message, max_metadata,
+        own.keepalive, own.api_key, own.auth, max_message, max_metadata,
     )  # fmt: skip
 
 
@@ -65,12 +65,14 @@ def grpc_upstream(
     # The Router fails on a decide that has one: it ends up in its answer's metadata, in a form that cannot be encoded.
     uncorrelated = frozenset({beamline.DECIDE} if settings.protocol == "router" else ())
     headers, defaults = pairs(settings.headers), pairs(settings.default_headers)
-    writer = MetadataWriter(headers, defaults, via if settings.via else b"", uncorrelated)
+    credential = credential_of(upstream)
+    own = () if credential is None else (credential,)
+    writer = MetadataWriter((*headers, *own), defaults, via if settings.via else b"", uncorrelated)
     return GrpcUpstream(
         channels,
         writer,
         clock,
-        private=carries_secret(headers, defaults),
+        private=bool(own) or carries_secret(headers, defaults),
         idle=upstream.timeout.idle,
         reflection=Reflection(upstream.name, channels, writer.own) if settings.protocol == "grpc" else None,
     )

@@ -269,9 +269,17 @@ async def test_a_certificate_that_cannot_be_used_is_named_with_its_key(tmp_path:
             pass
 
 
-async def test_credentials_open_to_the_network_are_warned_of() -> None:
+@pytest.mark.parametrize(
+    "secret",
+    [
+        'headers = { Authorization = "Bearer x" }',
+        'api_key = "x"',
+        'query = { key = "x" }',
+        'protocol = "openai"\napi_key = "x"',
+    ],
+)
+async def test_credentials_open_to_the_network_are_warned_of(secret: str) -> None:
     listen = '[listen]\nhttp = "0.0.0.0:0"\nadmin = ""\n'
-    secret = 'headers = { Authorization = "Bearer x" }'
     async with running(one(NOWHERE, upstream=secret, more=listen, path="/api/*")) as sidecar:
         assert (await sidecar.log.saying("a credential is injected"))["level"] == "warning"
         health = json.loads((await sidecar.ask("/health")).body)

@@ -9,10 +9,11 @@ import pytest
 from sidecar.config.resolve import ResolvedUpstream, resolve
 from sidecar.upstreams.c_gateway import CGatewayUpstream
 from sidecar.upstreams.http import HttpUpstream
-from sidecar.wiring import HttpService, http_service, identity, unusable
+from sidecar.wiring import HttpService, credential_of, http_service, identity, unusable
 from tests.kit.gateway import resolved, service_to
 from tests.kit.policy_file import load
 from tests.kit.running import one
+from tests.kit.stage import a_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,3 +124,125 @@ async def test_c_gateway_is_a_client_of_its_own_kind() -> None:
 def test_finish_and_the_protocol_make_another_client() -> None:
     keys = ("", "finish = true", 'protocol = "c-gateway"', 'protocol = "c-gateway"\nfinish = false')
     assert len({identity(resolved(URL, one)) for one in keys}) == len(keys)
+
+
+def provider(keys: str = "", protocol: str = "openai", url: str = "http://127.0.0.1:1/v1") -> HttpService:
+    return service(f'protocol = "{protocol}"\n{keys}', url)
+
+
+def head(made: HttpService, *fields: tuple[bytes, bytes], target: bytes = b"/chat/completions") -> bytes:
+    """What a call with these fields has become at the upstream's first address."""
+    assert isinstance(made.upstream, HttpUpstream)
+    call = a_call(b"POST", target, headers=list(fields), fields={name.lower(): value for name, value in fields})
+    return made.upstream._addresses[0].head.write(call, length=2, chunked=False)
+
+
+async def test_a_provider_gets_what_the_caller_sent_readable_and_without_ids_of_ours() -> None:
+    made = provider('api_key = "sk-ours"\nquery = { api-version = "1 &", v = "" }')
+    assert head(made, (b"accept-encoding", b"gzip, br"), (b"X-Mine", b"1"), (b"Via", b"1.0 fred")) == (
+        b"POST /v1/chat/completions?api-version=1%20%26 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nX-Mine: 1\r\n"
+        b"Via: 1.0 fred\r\nAccept-Encoding: identity\r\nContent-Length: 2\r\n\r\n"
+    )
+
+
+async def test_a_provider_has_all_that_an_http_upstream_has() -> None:
+    keys = 'host = "api.test"\nproxy = "http://me:pw@127.0.0.1:3128"\nforwarded = true\ndefault_headers = { X-A = "1" }'
+    told = head(provider(keys, url="http://api.example.com/v1"))
+    assert told.startswith(b"POST http://api.example.com/v1/chat/completions HTTP/1.1\r\nHost: api.test\r\n")
+    for line in (b"Proxy-Authorization: Basic bWU6cHc=", b"X-A: 1", b"X-Forwarded-Proto: http"):
+        assert line + b"\r\n" in told
+    policy = one("UNUSED", upstream='protocol = "anthropic"\nurls = ["https://a.test/v1", "http://b.test/v1"]')
+    made = http_service(
+        resolve(load(policy.replace('url = "UNUSED"', "")).settings).upstreams["a"], {}, b"", lambda: 0.0
+    )
+    assert [pool._connector.origin.host for pool in made.pools] == ["a.test", "b.test"]
+    assert made.pools[0]._connector.origin.context is not None
+    await made.aclose()
+
+
+async def test_a_provider_has_as_many_connections_as_there_are_calls() -> None:
+    (pool,) = provider().pools
+    assert (pool._limits.max, pool._limits.idle) == (0, 100)
+    (pool,) = provider("pool = { max = 3 }").pools
+    assert pool._limits.max == 3
+
+
+@pytest.mark.parametrize(
+    ("protocol", "auth", "field"),
+    [
+        ("openai", "", (b"Authorization", b"Bearer k\xe9")),
+        ("openai", 'auth = "bearer"', (b"Authorization", b"Bearer k\xe9")),
+        ("openai", 'auth = "api-key"', (b"api-key", b"k\xe9")),
+        ("anthropic", "", (b"x-api-key", b"k\xe9")),
+        ("anthropic", 'auth = "api-key"', (b"x-api-key", b"k\xe9")),
+        ("anthropic", 'auth = "bearer"', (b"Authorization", b"Bearer k\xe9")),
+        ("http", "", (b"Authorization", b"Bearer k\xe9")),
+        ("c-gateway", "", (b"x-api-key", b"k\xe9")),
+    ],
+)
+def test_the_field_that_carries_the_files_key(protocol: str, auth: str, field: tuple[bytes, bytes]) -> None:
+    assert credential_of(upstream(f'protocol = "{protocol}"\napi_key = "k\\u00e9"\n{auth}')) == field
+    assert credential_of(upstream(f'protocol = "{protocol}"')) is None
+    empty = upstream(f'protocol = "{protocol}"\napi_key = "${{NOBODY_SETS_THIS:-}}"\n{auth}')
+    assert credential_of(empty) is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "sent"),
+    [
+        ('api_key = "k"', b"Authorization: Bearer k"),
+        ('api_key = "k"\nauth = "api-key"', b"api-key: k"),
+        ('api_key = "k"\nprotocol = "c-gateway"', b"X-API-Key: k"),
+    ],
+)
+async def test_other_services_get_the_files_key_with_every_request_instead_of_the_callers(
+    keys: str, sent: bytes
+) -> None:
+    name = sent.partition(b":")[0]
+    made = service_to(URL, f'{keys}\nhealth = {{ path = "/well" }}')
+    client = made.upstream._http if isinstance(made.upstream, CGatewayUpstream) else made.upstream
+    call = a_call(headers=[(name, b"theirs")], fields={name.lower(): b"theirs"})
+    lines = client._addresses[0].head.write(call, length=None, chunked=False).split(b"\r\n")
+    assert [line for line in lines if line.lower().startswith(name.lower())] == [sent]
+    assert made.check is not None
+    (checked,) = made.check._addresses
+    assert sent in checked.request.split(b"\r\n")
+    assert made.upstream.private
+
+
+@pytest.mark.parametrize(
+    ("keys", "private"),
+    [
+        ("", False),
+        ('api_key = "k"', True),
+        ('api_key = ""', False),
+        ('query = { api-version = "1" }', False),
+        ('query = { key = "k" }', True),
+        ('query = { "sig\\u0142" = "\\u0142" }', True),
+        ('query = { key = "" }', False),
+    ],
+)
+async def test_a_key_makes_answers_private_wherever_it_is_sent(keys: str, private: bool) -> None:
+    for protocol in ("http", "openai", "anthropic"):
+        assert provider(keys, protocol).upstream.private is private
+
+
+@pytest.mark.parametrize(
+    ("protocol", "further"),
+    [
+        ("openai", b"Authorization: Bearer k\r\n"),
+        ("anthropic", b"x-api-key: k\r\nanthropic-version: 2023-06-01\r\n"),
+    ],
+)
+async def test_a_check_of_a_provider_is_asked_with_the_files_key(protocol: str, further: bytes) -> None:
+    made = provider('api_key = "k"\nhealth = { path = "/models" }\nquery = { v = "1" }', protocol)
+    assert made.check is not None
+    (checked,) = made.check._addresses
+    assert checked.request == (
+        b"GET /v1/models?v=1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\nAccept-Encoding: identity\r\n%b\r\n" % further
+    )
+
+
+def test_the_key_and_the_query_make_another_client() -> None:
+    keys = ("", 'api_key = "a"', 'api_key = "b"', 'api_key = "a"\nauth = "api-key"', 'query = { v = "1" }')
+    assert len({identity(upstream(one)) for one in keys}) == len(keys)

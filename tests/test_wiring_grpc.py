@@ -47,6 +47,7 @@ def channel(keys: str = "", url: str = URL) -> ChannelSettings:
         ('timeout = { connect = "9s" }', False),
         ('timeout = { idle = "9s" }', False),
         ('keepalive = { time = "10s" }', False),
+        ('api_key = "k"', False),
     ],
 )
 async def test_what_makes_it_another_client(change: str, same: bool) -> None:
@@ -101,7 +102,16 @@ async def test_the_metadata_that_the_file_adds() -> None:
     assert b"via" not in sent(client("via = false"))
 
 
+async def test_the_files_key_goes_with_every_call() -> None:
+    assert sent(client('api_key = "k"'))[b"authorization"] == b"Bearer k"
+    assert sent(client('api_key = "k"\nauth = "api-key"'))[b"api-key"] == b"k"
+    made = resolve(load(routed(URL, upstream='api_key = "k"').replace('"grpc"', '"router"')).settings).upstreams["a"]
+    router = grpc_upstream(made, b"", lambda: 0.0, max_message=1, max_metadata=1)
+    assert sent(router)[b"x-api-key"] == b"k"
+
+
 async def test_a_credential_of_ours_is_known_as_such() -> None:
+    assert client('api_key = "k"').private
     assert client('headers = { X-API-Key = "k" }').private
     assert not client('headers = { X-Color = "red" }').private
 

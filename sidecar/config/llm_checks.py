@@ -24,7 +24,6 @@ _NO_QUERY = {
     "router": "a gRPC method has none",
     "c-gateway": "it compares paths whole, and answers 404 to one with a query",
 }
-_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key"})
 _EFFECTS = ("delay", "status", "reset", "first_token", "cut_after_tokens", "stall", "malformed")
 
 
@@ -52,16 +51,13 @@ def check_llm_upstream(place: Place, upstream: UpstreamSettings) -> Iterator[Pro
 
 
 def _headers(place: Place, headers: Mapping[str, str], upstream: UpstreamSettings) -> Iterator[Problem]:
-    """Two keys in one request would be one too many, and a key in a header is none that the chain knows of."""
+    """Two keys in one field would be one too many; and a provider's answer must be readable."""
     provider = upstream.protocol in PROVIDERS
     spoken: Place = (*place[:-1], "protocol")
     for name, value in headers.items():
         lower = name.lower()
         if provider and lower == "accept-encoding":
             yield Problem((*place, name), "cannot be set: the sidecar reads what providers answer", follows=(spoken,))
-        elif provider and value and lower in _CREDENTIALS:
-            told = "cannot be set: a chain goes by api_key to know whose credential is sent"
-            yield Problem((*place, name), told, "api_key, and auth for how it is sent", follows=(spoken,))
         elif value and upstream.api_key and lower == upstream.credential_header:
             yield Problem((*place, name), "stands beside api_key, which is sent as this header", other=place[:-1])
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from sidecar.config.resolve import Layer, origin, resolve_route, resolve_upstream, route_layers, stack, upstream_layers
+from sidecar.settings.texts import SECRET_NAME, SECRET_PARAMETER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 HIDDEN = "***"
 
-_TELLING = re.compile(r"key|token|auth|cookie|secret", re.IGNORECASE)
-_TELLING_OF_QUERY = re.compile(r"key|token|auth|cookie|secret|sig|pass|code", re.IGNORECASE)
-"""Signed URLs have a `sig`, functions of some clouds a `code`."""
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]+(?=@)")  # up to the last @: a password may hold one
 _SECRET_KEYS = {"http_token", "token", "api_key"}
 _NAMED_VALUES = {"headers", "default_headers", "query"}
@@ -94,5 +92,5 @@ def _tells(value: Any, place: Place) -> bool:
         return False
     table, name = place[-2] if len(place) > 1 else "", str(place[-1])
     if table in _NAMED_VALUES:
-        return (_TELLING_OF_QUERY if table == "query" else _TELLING).search(name) is not None
+        return (SECRET_PARAMETER if table == "query" else SECRET_NAME).search(name) is not None
     return name in _SECRET_KEYS

@@ -14,6 +14,12 @@ from sidecar.settings.values import Secret, SettingError
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, section 5.6.2."""
 
+SECRET_NAME = re.compile(r"key|token|auth|cookie|secret", re.IGNORECASE)
+"""Names of header fields that hold a credential."""
+
+SECRET_PARAMETER = re.compile(r"key|token|auth|cookie|secret|sig|pass|code", re.IGNORECASE)
+"""Names of query parameters that do: signed URLs have a `sig`, functions of some clouds a `code`."""
+
 OURS = frozenset(
     {
         "connection",
