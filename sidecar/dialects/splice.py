@@ -76,8 +76,9 @@ def _spelled(body: bytes) -> Iterator[tuple[int, int]]:
 
 def _deeper(between: bytes) -> int:
     """How many more brackets open than close in a piece of JSON that begins and ends outside of strings."""
-    # Without escaped backslashes and escaped quotes every other piece between quotes is a string.
-    bare = b"".join(between.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    if b"\\" in between:  # without escaped backslashes and escaped quotes every other piece between quotes is a string
+        between = between.replace(b"\\\\", b"").replace(b'\\"', b"")
+    bare = b"".join(between.split(b'"')[::2])
     return bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
 
 
