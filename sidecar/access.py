@@ -21,6 +21,14 @@ _LOCAL_SUFFIXES = (b".localhost", b".internal", b".home.arpa", b".test", b".svc"
 _ORIGIN = re.compile(rb"[a-z][a-z0-9+.-]*://([^/@?#\s]+)")
 
 
+def hostname(host: bytes) -> bytes:
+    """The host of a `Host` field in lower case, without its port and the dot that may end a full name."""
+    host = host.lower()
+    if host.startswith(b"["):
+        return host[: host.find(b"]") + 1]
+    return host.partition(b":")[0].rstrip(b".")
+
+
 def host_allowed(host: bytes, allowed: frozenset[bytes]) -> bool:
     """May a caller name us so in `Host`? `allowed` are further names, lower case, without port.
 

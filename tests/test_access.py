@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.access import LONGEST, host_allowed, is_loopback, origin_allowed
+from sidecar.access import LONGEST, host_allowed, hostname, is_loopback, origin_allowed
 
 NONE: frozenset[bytes] = frozenset()
 ALLOWED = frozenset({b"sidecar.example.org"})
@@ -87,3 +87,18 @@ def test_any_bytes_have_a_verdict(value: bytes) -> None:
 @given(st.from_regex(r"[a-z]{1,8}(\.[a-z]{1,8}){0,2}\.(com|net|org|dev)(:[0-9]{1,5})?", fullmatch=True))
 def test_no_public_name_passes(name: str) -> None:
     assert not host_allowed(name.encode(), NONE)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        (b"Example.org", b"example.org"),
+        (b"example.org:8080", b"example.org"),
+        (b"127.0.0.1:80", b"127.0.0.1"),
+        (b"[::1]:80", b"[::1]"),
+        (b"[::1]", b"[::1]"),
+        (b"", b""),
+    ],
+)
+def test_a_host_without_its_port(host: bytes, name: bytes) -> None:
+    assert hostname(host) == name

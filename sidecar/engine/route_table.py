@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sidecar.access import hostname
 from sidecar.call import Wire
 from sidecar.errors import MethodNotAllowed, NoRoute
 
@@ -166,11 +167,3 @@ class RouteTable:
         if route is None:
             raise NoRoute(f"no route matches the gRPC method {call.path[1:].decode('latin-1')}")
         return route
-
-
-def hostname(host: bytes) -> bytes:
-    """The host of a `Host` field in lower case, without its port and the dot that may end a full name."""
-    host = host.lower()
-    if host.startswith(b"["):
-        return host[: host.find(b"]") + 1]
-    return host.partition(b":")[0].rstrip(b".")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.engine.route import Route
-from sidecar.engine.route_table import RouteTable, hostname
+from sidecar.engine.route_table import RouteTable
 from sidecar.errors import MethodNotAllowed, NoRoute
 from tests.kit.fakes import FakeRouteObserver, Transcript
 from tests.kit.stage import a_call
@@ -94,21 +94,6 @@ def test_a_condition_beats_none_and_more_of_them_beat_fewer() -> None:
 @pytest.mark.parametrize("host", [b"shop.local", b"SHOP.LOCAL", b"shop.local:7070"])
 def test_a_host_beats_none(host: bytes) -> None:
     assert found(TABLE, b"GET", b"/api/v1/exact", host) == "shop.local/*"
-
-
-@pytest.mark.parametrize(
-    ("host", "name"),
-    [
-        (b"Example.org", b"example.org"),
-        (b"example.org:8080", b"example.org"),
-        (b"127.0.0.1:80", b"127.0.0.1"),
-        (b"[::1]:80", b"[::1]"),
-        (b"[::1]", b"[::1]"),
-        (b"", b""),
-    ],
-)
-def test_a_host_without_its_port(host: bytes, name: bytes) -> None:
-    assert hostname(host) == name
 
 
 def test_what_a_host_s_routes_do_not_take_the_others_may() -> None:
