@@ -46,6 +46,11 @@ class Splitter:
         """What has come of the event that is not whole yet."""
         return bytes(self._pending)
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes that is."""
+        return len(self._pending)
+
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that are whole with these bytes; less than 1 us for each in the usual shapes."""
         events: list[Event] = []

@@ -46,7 +46,9 @@ class StreamReader(Protocol):
     """Deltas of content so far, which is about the tokens of output where no usage is told."""
     resumable: bool
     """Another target could go on behind `text`: a single text is being written, and nothing else has begun."""
-    text: str
-    """The text so far; kept only where the reader was asked to."""
+
+    @property
+    def text(self) -> str:
+        """The text so far; kept only where the reader was asked to."""
 
     def read(self, event: Event) -> Meaning: ...

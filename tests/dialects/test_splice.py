@@ -102,8 +102,8 @@ def written(draw: st.DrawFn, value: Any, hole: bytes) -> tuple[bytes, bytes]:
         text = orjson.dumps(value)
         return text, text
     pairs = list(value.items())
-    if pairs and draw(SPACE):
-        pairs.append(pairs[0])
+    if draw(SPACE):
+        pairs += pairs[:1]
     plain, holed = [], []
     for key, item in pairs:
         name = draw(SPACE) + draw(spelled(key)) + draw(SPACE) + b":" + draw(SPACE)

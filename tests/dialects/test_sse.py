@@ -86,6 +86,7 @@ def test_a_carriage_return_at_the_end_of_a_chunk_waits_for_its_line_feed() -> No
     assert splitter.feed(b"data: a\r\n\r") == []
     assert splitter.feed(b"\ndata: b\r\n") == [Event(b"", b"a", b"data: a\r\n\r\n")]
     assert splitter.rest == b"data: b\r\n"
+    assert splitter.waiting == len(splitter.rest)
 
 
 def test_the_last_event_of_a_stream_with_carriage_returns_alone_is_not_held_back() -> None:
