@@ -68,7 +68,7 @@ def test_a_body_of_images_is_searched_in_no_time() -> None:
     body = b'{"messages":[{"role":"user","content":[' + image + b"," + image + b']}],"model":"a"}'
     began = time.process_time()
     assert with_model(body, "NEW").endswith(b']}],"model":"NEW"}')
-    assert time.process_time() - began < 2  # 0.05 s; a loop over each character takes 3 s
+    assert time.process_time() - began < 1  # 0.1 s; the barest loop over each character takes 1 s
 
 
 KEYS = st.sampled_from(["model", '"model', 'model"', "\\", "a", '{"model":1', "", "é"]) | st.text(max_size=3)

@@ -100,7 +100,7 @@ def test_an_event_of_megabytes_in_small_chunks_is_not_copied_over_and_over() -> 
     began = time.process_time()
     events = [e for at in range(0, len(stream), 1000) for e in splitter.feed(stream[at : at + 1000])]
     assert [len(event.data) for event in events] == [len(text)]
-    assert time.process_time() - began < 2  # 0.05 s; copied with each chunk it would be 128 GB
+    assert time.process_time() - began < 2  # 0.1 s; copied with each chunk it would be 128 GB
 
 
 LINES = st.sampled_from(
