@@ -8,4 +8,4 @@ from typing import Any
 
 def told(frames: bytes) -> list[dict[str, Any]]:
     """The data of each event."""
-    return [json.loads(line[6:]) for line in frames.decode().splitlines() if line.startswith("data: ")]
+    return [json.loads(line[6:]) for line in frames.splitlines() if line.startswith(b"data: ")]
