@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidecar.dialects.due import due_number, due_object, due_text
+from sidecar.dialects.fields import word
 from sidecar.dialects.llm_ids import to_completion_id
 from sidecar.dialects.llm_usage import Counts, completion_usage, counts_of_message
 from sidecar.dialects.sse_writing import DONE, data_event, written
@@ -129,7 +130,7 @@ class ChatEvents:
             call = {"id": from_anthropic_id(tool_id), "type": "function", "function": {"name": name, "arguments": ""}}
             return self._call({"index": opened.tool, **call})
         if not isinstance(kind, str) or kind not in _UNSAID:
-            raise BadEvent(f"content_block: a chat completion has no place for one of type {kind!r:.60}")
+            raise BadEvent(f"content_block: a chat completion has no place for one of type {word(kind)}")
         self._open[index] = _Block("")
         return b""
 

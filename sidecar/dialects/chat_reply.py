@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidecar.dialects.due import due_object, due_text
+from sidecar.dialects.fields import word
 from sidecar.dialects.llm_ids import to_completion_id
 from sidecar.dialects.llm_usage import completion_usage, counts_of_message
 from sidecar.dialects.sse_writing import written
@@ -32,7 +33,7 @@ def to_completion(message: Document, *, created: int) -> Document:
     Raises `BadEvent` where the answer is none, or has what a completion cannot say.
     """
     if message.get("type", "message") != "message":
-        raise BadEvent(f"type: a message is due, not {message.get('type')!r:.60}")
+        raise BadEvent(f"type: a message is due, not {word(message.get('type'))}")
     texts, calls = _content(message.get("content"))
     stop, model = message.get("stop_reason"), message.get("model")
     explanation = explanation_of(stop, message.get("stop_details"))
@@ -70,7 +71,7 @@ def _content(blocks: object) -> tuple[list[str], list[Document]]:
         elif kind == "tool_use":
             calls.append(_call(block))
         elif not isinstance(kind, str) or kind not in _UNSAID:
-            raise BadEvent(f"content: a chat completion has no place for a block of type {kind!r:.60}")
+            raise BadEvent(f"content: a chat completion has no place for a block of type {word(kind)}")
     return texts, calls
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from sidecar.dialects.due import due_object, due_text
+from sidecar.dialects.fields import word
 from sidecar.dialects.llm_ids import to_message_id, tool_id_of
 from sidecar.dialects.llm_usage import Counts, counts_of_completion, message_usage
 from sidecar.dialects.sse_writing import written
@@ -73,7 +74,7 @@ def _text(content: object) -> str:
         if kind == "text":
             texts.append(due_text(part, "text"))
         elif kind != "thinking":
-            raise BadEvent(f"message.content: a message has no place for a part of type {kind!r:.60}")
+            raise BadEvent(f"message.content: a message has no place for a part of type {word(kind)}")
     return "".join(texts)
 
 
