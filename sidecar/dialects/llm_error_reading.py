@@ -92,27 +92,25 @@ def _found(value: object, status: int) -> LlmError:
     body = _object(value)
     error = _error_object(body)
     if error is None:
-        # {"error": "text"} (Ollama), {"detail": …} (FastAPI), {"title": …} (RFC 9457), or words without an object
-        text = _text(body.get("error")) if not _text(body.get("message")) else ""
-        kind = body.get("type")
-        error = {**body, "message": text or _first_text(body), "type": kind if kind != "error" else None}
-        if not body:
-            error["message"] = _text(value)
-    message = _text(error.get("message")) or _first_text(error) or (_says_nothing(status) if status else "")
+        error, kind = body, body.get("type")
+        kind = kind if kind != "error" else None  # an event's own
+        # {"error": "text"} is Ollama's; with a message beside it, it is but a word.
+        message = _text(body.get("message")) or _text(body.get("error")) or _first_text(body) or _text(value)
+    else:
+        kind, message = error.get("type"), _first_text(error)
     param = error.get("param")
-    code = _word(error.get("code")) or _error_code(error.get("details"))
     return LlmError(
         status=status,
-        type=_word(error.get("type")) or _word(error.get("status")),
-        code=_filtered(error) or code,
-        message=message,
+        type=_word(kind) or _word(error.get("status")),
+        code=_filtered(error) or _word(error.get("code")) or _error_code(error.get("details")),
+        message=message or (_says_nothing(status) if status else ""),
         param=param if isinstance(param, str) else None,
     )
 
 
 def _error_object(body: Document) -> Document | None:
-    """The object with the error's words: below `error`, below `response.error` (a failed response), or the body
-    itself (vLLM before 0.10, the error event of OpenAI's responses).
+    """The object below `error`, or below `response.error` (a failed response); None where the words stand in the body
+    itself: servers with a format of their own, and the error event of OpenAI's responses.
     """
     response = body.get("response")
     for holder in (body, response if isinstance(response, dict) else {}):
