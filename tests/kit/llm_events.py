@@ -89,6 +89,25 @@ def unnamed(stream: bytes) -> list[Any]:
     return [frame[6:] if frame == "data: [DONE]" else json.loads(frame[6:]) for frame in frames]
 
 
+def said(stream: bytes) -> list[str]:
+    """Of an Anthropic stream: starts, pieces and stops of the blocks, and why the message ended, a short word each."""
+    words = []
+    for name, event in named(stream):
+        assert name == event["type"]
+        index = event.get("index")
+        if name == "content_block_start":
+            block = event["content_block"]
+            words.append(f"{index} {block['type']} {block.get('id', '')} {block.get('name', '')}".strip())
+        elif name == "content_block_delta":
+            delta = event["delta"]
+            words.append(f"{index} + {delta['text'] if 'text' in delta else delta['partial_json']}")
+        elif name == "content_block_stop":
+            words.append(f"{index} stops")
+        elif name == "message_delta":
+            words.append(event["delta"]["stop_reason"])
+    return words
+
+
 _KEYS = [
     "type", "index", "delta", "content_block", "message", "usage", "id", "name", "text", "partial_json", "stop_reason",
     "choices", "content", "tool_calls", "function", "arguments", "function_call", "finish_reason", "refusal", "model",
