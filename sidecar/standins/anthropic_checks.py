@@ -21,10 +21,20 @@ TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,128}$")
 ROLES = {"user", "assistant"}
 KNOWN_BLOCKS = {
     "user": {"text", "image", "document", "tool_result", "search_result", "container_upload"},
-    "assistant": {"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "web_search_tool_result"},
+    "assistant": {
+        "text",
+        "document",
+        "thinking",
+        "redacted_thinking",
+        "tool_use",
+        "server_tool_use",
+        "web_search_tool_result",
+    },
 }
-WITHOUT_SAMPLING = "2026-10-21"
-"""From this API version on (its "Versions" page) nobody may set temperature, top_p or top_k, not to a default either."""
+STRICTER = "2026-10-21"
+"""From this API version on (its "Versions" page) nobody may set temperature, top_p or top_k, not even to a default, put
+a document into an assistant's message, or citations into a user's.
+"""
 LEAST_BUDGET = 1024
 """Tokens of thinking that may be asked for."""
 
@@ -41,7 +51,7 @@ def check(document: Document, issued: Callable[[str, str], bool], version: str, 
             raise wrong("max_tokens: Input should be a valid integer")
         if limit < 1:
             raise wrong("max_tokens: must be greater than or equal to 1")
-    if version >= WITHOUT_SAMPLING:
+    if version >= STRICTER:
         removed(document)
     sampling(document)
     system(document.get("system"))
@@ -57,7 +67,10 @@ def removed(document: Document) -> None:
     for at, message in enumerate(document.get("messages") or ()):
         content = message.get("content") if isinstance(message, dict) else None
         for number, block in enumerate(content if isinstance(content, list) else ()):
-            if isinstance(block, dict) and message.get("role") == "user" and block.get("citations"):
+            kind = block.get("type") if isinstance(block, dict) else None
+            if (message.get("role"), kind) == ("assistant", "document"):
+                raise wrong(f"messages.{at}.content.{number}: document blocks are not permitted in assistant messages")
+            if (message.get("role"), kind) == ("user", "text") and block.get("citations"):
                 raise wrong(f"messages.{at}.content.{number}.text.citations: Extra inputs are not permitted")
 
 

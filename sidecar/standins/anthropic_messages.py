@@ -58,7 +58,8 @@ def question(document: Document) -> Question:
 def texts(document: Document) -> list[str]:
     """All that costs tokens on the way in."""
     blocks = [block for message in document["messages"] for block in blocks_of(message["content"])]
-    return [text_of(document.get("system")), json.dumps(document.get("tools") or ""), *map(inner, blocks)]
+    tools = document.get("tools")
+    return [text_of(document.get("system")), json.dumps(tools) if tools else "", *map(inner, blocks)]
 
 
 def inner(block: Document) -> str:

@@ -249,8 +249,8 @@ class Provider:
             await self._misbehave_before(fault, wire)
             await wire.reply(self._reply(seen, scripted, fault))
         except Broken:
-            return Done(broken=True)
-        return Done(broken=False)
+            return Done(broken=True, stays=False)
+        return Done(broken=False, stays=request.keep_alive)
 
     def _note(self, request: web.BaseRequest, raw: bytes) -> Seen:
         try:

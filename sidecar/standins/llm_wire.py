@@ -37,13 +37,14 @@ class Broken(Exception):  # noqa: N818  (how a reply ends, not an error)
 class Done(web.StreamResponse):
     """For aiohttp: everything has been written."""
 
-    def __init__(self, *, broken: bool) -> None:
+    def __init__(self, *, broken: bool, stays: bool) -> None:
         super().__init__()
         self._broken = broken
+        self._stays = stays
 
     @property
     def keep_alive(self) -> bool | None:
-        return not self._broken
+        return self._stays and not self._broken
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002  (aiohttp's)
         # aiohttp takes this as a caller that went away: quiet, and nothing more is written.
@@ -63,6 +64,7 @@ class Wire:
         if not isinstance(transport, asyncio.Transport):
             raise ConnectionResetError
         self._transport = transport
+        self._stays = request.keep_alive
         self._fault = fault
         self._pace = pace
         self._pressed = zlib.compressobj(wbits=31) if fault.kind is Kind.GZIP else None
@@ -186,6 +188,8 @@ class Wire:
         phrase = http.HTTPStatus(reply.status).phrase if reply.status in set(http.HTTPStatus) else ""
         kind = "application/json" if reply.events is None else "text/event-stream; charset=utf-8"
         fields = {"Date": formatdate(usegmt=True), "Content-Type": kind, **reply.headers}
+        if not self._stays:
+            fields["Connection"] = "close"
         if reply.events is not None:
             fields["Cache-Control"] = "no-cache"
         if self._pressed is not None:

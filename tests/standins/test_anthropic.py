@@ -31,6 +31,6 @@ async def test_it_says_what_it_was_told() -> None:
         {"type": "text", "text": "You said: hi there", "citations": None}
     ]
     assert told.stop_reason == "end_turn"
-    assert (told.usage.input_tokens, told.usage.output_tokens) == (6, 4)
+    assert (told.usage.input_tokens, told.usage.output_tokens) == (5, 4)
     seen = provider.requests[-1]
     assert (seen.method, seen.path, seen.model) == ("POST", "/v1/messages", SONNET)
