@@ -88,5 +88,7 @@ def count(value: Any, place: str) -> int:
 
 
 def word(value: Any) -> str:
-    """The type or the role of something as a message can show it: it may be anything, of any length."""
-    return f"{value!r:.40}"
+    """The type or the role of something as a message can show it: it may be anything, of any length and depth."""
+    if type(value) is list:
+        return "[…]"
+    return "{…}" if type(value) is dict else f"{value!r:.40}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
 from sidecar.dialects.fields import Lost, count, document, documents, flag, items, number, some_text, text, word
@@ -79,3 +80,5 @@ def test_a_word_of_the_callers_is_shown_but_not_all_of_it() -> None:
     assert word("audio") == "'audio'"
     assert word(None) == "None"
     assert len(word("x" * 9999)) == 40
+    assert word([]) == "[…]"
+    assert word(orjson.loads(b'{"a":' * 1000 + b"1" + b"}" * 1000)) == "{…}"  # deeper than Python can show
