@@ -13,22 +13,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
-
 from sidecar.dialects.due import due_object, due_text
 from sidecar.dialects.fields import word
 from sidecar.dialects.llm_ids import to_message_id, tool_id_of
 from sidecar.dialects.llm_usage import Counts, counts_of_completion, message_usage
 from sidecar.dialects.sse_writing import written
 from sidecar.dialects.stop_reasons import to_stop_reason
+from sidecar.dialects.tool_arguments import parsed
 from sidecar.dialects.tool_ids import to_anthropic_id
 from sidecar.dialects.translated import BadEvent
 
 if TYPE_CHECKING:
     from sidecar.llm import Document
-
-_DEEP = 200
-"""Brackets in arguments that may be nested deeper than orjson writes (254); it reads 1024."""
 
 
 def to_message(completion: Document) -> Document:
@@ -91,11 +87,12 @@ def _tools(said: Document, completion_id: object, *, cut: bool) -> list[Document
         if not isinstance(call, dict) or call.get("type", "function") != "function":
             raise BadEvent("message.tool_calls: a message has no place for what calls no function")
         function, call_id = due_object(call, "function"), call.get("id")
-        given = _input(function.get("arguments"))
-        if given is None:
+        try:
+            given = _input(function.get("arguments"))
+        except ValueError as error:
             if cut and number == len(calls) - 1:
                 break
-            raise BadEvent("function.arguments: an object of JSON is due")
+            raise BadEvent(f"function.arguments: {error}") from error
         if not (name := due_text(function, "name")):
             raise BadEvent("function.name: a name is due")
         known = call_id if isinstance(call_id, str) and call_id else tool_id_of(completion_id, number)
@@ -103,24 +100,13 @@ def _tools(said: Document, completion_id: object, *, cut: bool) -> list[Document
     return blocks
 
 
-def _input(arguments: object) -> Document | None:
-    """The arguments parsed, None where they are no object. Tools without any get "" or null from some servers, and
-    Ollama has the object itself.
+def _input(arguments: object) -> Document:
+    """The arguments as an object of its own. Some servers send null for none, and Ollama the object itself.
+
+    Raises ValueError.
     """
     if isinstance(arguments, dict):
         arguments = written(arguments).decode()
-    if arguments is None or arguments == "":
-        return {}
-    if not isinstance(arguments, str):
-        return None
-    try:
-        value = orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return None
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        return None
-    if arguments.count("{") + arguments.count("[") > _DEEP:
-        written([[[value]]])  # as deep as it will stand in the message
-    return value
+    if not isinstance(arguments, str | None):
+        raise ValueError("are no text")  # noqa: TRY004 - one error for all that they can be
+    return parsed(arguments or "")
