@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from sidecar.dialects.fields import document, documents, flag, items, some_text, text, word
+from sidecar.dialects.tool_arguments import parsed
 from sidecar.dialects.tool_ids import to_anthropic_id
 from sidecar.dialects.translated import Untranslatable
 
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 """What Anthropic takes as the name of a tool."""
-_LONG_NUMBER = re.compile(r"\d{19}")
 
 
 def say_tools(asked: Document, made: Document, lost: Lost) -> None:
@@ -123,20 +120,7 @@ def _tool_use(call: Document, lost: Lost) -> Document:
 
 
 def _input(arguments: str) -> Document:
-    """Nothing at all is how some models call a function that has no parameters."""
-    if not arguments or arguments.isspace():
-        return {}
     try:
-        found = orjson.loads(arguments)
-        if _LONG_NUMBER.search(arguments):  # orjson makes a float of one beyond 64 bits: a wrong number
-            found = json.loads(arguments, parse_int=_whole)
-    except (ValueError, RecursionError) as error:
-        raise Untranslatable("tool_calls.function.arguments: are no JSON") from error
-    return document(found, "tool_calls.function.arguments")
-
-
-def _whole(digits: str) -> int:
-    value = int(digits)
-    if not -(2**63) <= value < 2**64:
-        raise Untranslatable("tool_calls.function.arguments: have a whole number of more than 64 bits")
-    return value
+        return parsed(arguments)
+    except ValueError as error:
+        raise Untranslatable(f"tool_calls.function.arguments: {error}") from error

@@ -41,7 +41,7 @@ def parsed(arguments: str) -> Document:
 
 
 def _whole(digits: str) -> int:
-    value = int(digits)
+    value = int(digits)  # orjson has refused those of so many digits that Python makes no int of them
     if not -(2**63) <= value < 2**64:
         raise ValueError("have a whole number of more than 64 bits")
     return value
