@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sidecar.errors import UpstreamError
 from sidecar.upstreams.faults import Fault, Faulty
 from tests.kit.gateway import OneAttempt, service_to
+from tests.kit.played import as_chunks, as_events
 from tests.kit.scripted import reply, scripted
 from tests.kit.stage import a_call
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sidecar.call import Reply
 
 EVENT = b'data: {"n": 1}\n\n'
-EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + (
-    b"%x\r\n%b\r\n" % (len(EVENT), EVENT) * 3
-)
-"""A stream that is never ended."""
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def in_chunks(*events: bytes) -> bytes:
+    """A stream that is never ended."""
+    return HEAD + b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events)
 
 
 async def read(answer: Reply) -> tuple[bytes, str]:
@@ -39,7 +45,7 @@ async def read(answer: Reply) -> tuple[bytes, str]:
 
 
 async def test_a_stream_that_was_cut_gives_its_connection_up() -> None:
-    async with scripted(EVENTS, reply(body=b"ok")) as server:
+    async with scripted(in_chunks(EVENT, EVENT, EVENT), reply(body=b"ok")) as server:
         service = service_to(server.url, "")
         faulty = Faulty(service.upstream, [Fault("short", cut=2)], lambda: 0.0)
         assert await read(await faulty.send(a_call(), OneAttempt())) == (EVENT * 2, "fault short: cut")
@@ -70,3 +76,22 @@ async def test_a_delay_of_what_is_left_takes_no_connection() -> None:
         assert (await service.upstream.send(a_call(), OneAttempt())).whole == b"ok"
         assert len(server.requests) == 1
         await faulty.aclose()
+
+
+CHUNK = b'data: {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": []}\n\n'
+STOP = b'event: message_stop\ndata: {"type": "message_stop"}\n\n'
+
+
+@pytest.mark.parametrize(("event", "reading"), [(CHUNK, as_chunks), (STOP, as_events)])
+async def test_the_sdks_of_the_providers_stumble_over_a_spoiled_event(
+    event: bytes, reading: Callable[[bytes], Awaitable[list[Any]]]
+) -> None:
+    async with scripted(in_chunks(event) + b"0\r\n\r\n") as server:
+        service = service_to(server.url, "")
+        faulty = Faulty(service.upstream, [Fault("bad", malformed=True)], lambda: 0.0)
+        spoiled, why = await read(await faulty.send(a_call(), OneAttempt()))
+        await faulty.aclose()
+    assert (spoiled[: len(event)], why) == (event, "")
+    assert await reading(event) is not None
+    with pytest.raises(json.JSONDecodeError):
+        await reading(spoiled)
