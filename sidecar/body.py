@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Self
 
-from sidecar.errors import BodyTooLarge, CallerLeft
+from sidecar.errors import BodyTooLarge, CallerLeft, Overloaded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -167,6 +167,29 @@ class Body:
         self.whole = b"".join(parts)
         return self.whole
 
+    async def hold(self, most: int) -> bytes:
+        """The whole body, kept until `close` and counted in the replay memory.
+
+        Raises `BodyTooLarge` for one of more than `most` bytes, `Overloaded` when the memory over all calls is used up.
+        """
+        too_large = BodyTooLarge(f"{self._kind} must be held whole and is longer than {most} bytes")
+        if self.whole is not None:
+            if len(self.whole) > most:
+                raise too_large
+            return self.whole
+        if self.length is not None and self.length > most:
+            raise too_large
+        self.limit = most
+        async with contextlib.aclosing(self.pieces()) as pieces:
+            async for _ in pieces:
+                if self.received > most:
+                    raise too_large
+                if self._overflowed:
+                    raise Overloaded("the memory for request bodies is used up", retry_after=1.0)
+        self.whole = b"".join(self._kept)
+        self._kept.clear()
+        return self.whole
+
     async def _more(self) -> None:
         if self._pending is None:
             piece = self._pull()
@@ -222,9 +245,9 @@ class Body:
 
     def close(self) -> None:
         """The call is over: nothing is kept any more."""
+        self._release()
         if self.whole is not None:
             return
-        self._release()
         self._kept.clear()
         self._trimmed = self._overflowed = True
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sidecar.body import Body
     from sidecar.errors import Refused
+    from sidecar.llm import Ask, Usage
 
 Header = tuple[bytes, bytes]
 """One field as it stood on the wire: name in the sender's spelling, value."""
@@ -42,13 +43,14 @@ class Wire(enum.Enum):
 class Quota:
     """What a rate limit says of itself to the caller, one per window.
 
-    `limit` calls per `window` seconds; `remaining` now; full again in `reset` seconds.
+    `limit` calls per `window` seconds (or LLM tokens, by `unit`); `remaining` now; full again in `reset` seconds.
     """
 
     limit: int
     window: float
     remaining: int
     reset: float
+    unit: str = "requests"
 
 
 class Call:
@@ -84,6 +86,11 @@ class Call:
     """The listener's own refusal (Host, Origin, token), raised by the exchange so that one place speaks of it."""
     inform: Callable[[int, Headers], None] | None = None
     """Passes an interim (1xx) reply on to the caller."""
+
+    llm: Ask | None = None
+    """What it asks of an LLM, on a route that leads to some."""
+    keep_warm: Callable[[], None] | None = None
+    """Tells the listener that the reply may take long to begin, and is to be a stream of events."""
 
     # What the engine tells the upstream and the listener.
     deadline: float = NO_DEADLINE
@@ -190,13 +197,15 @@ class Facts:
     `wait` is the wait told by the answer (seconds): None when none was told,
     negative when the answer forbids another try. `seconds` is how long the attempt
     had lasted, `answered` whether its target answered anyone meanwhile: both are
-    asked when the caller left.
+    asked when the caller left. `rest` (seconds) is told by an answer of any kind that says
+    that nothing more will be served before.
     """
 
     what: What
     status: int = 0
     grpc_code: str = ""
     wait: float | None = None
+    rest: float = 0.0
     sign: Sign | None = None
     detail: str = ""
     seconds: float = 0.0
@@ -268,10 +277,21 @@ class Reply:
     (`chunks`), `headers` and `trailers` are the metadata before and behind it. `code` and
     `message` are its status, complete when the chunks have ended, also when they raised; a
     reply that is a status alone has neither `whole` nor `chunks`.
+
+    Of an LLM's answer `usage` is what it has told so far of its tokens, `events` counts those of a stream by what
+    they are, and `ended` says that it came to its end; all three go on while the chunks do. `model` is the one that
+    answered, where a chain chose it; `dropped` names what of the request was not said to it. `hasten` sets how
+    long (seconds) the rest of the body may be silent.
     """
 
     code: str = ""
     message: str = ""
+    usage: Usage | None = None
+    events: dict[str, int] | None = None
+    ended: bool = False
+    model: str = ""
+    dropped: Sequence[str] = ()
+    hasten: Callable[[float], None] | None = None
 
     chunks: AsyncIterator[bytes] | None = None
     trailers: Sequence[Header] = ()
@@ -314,9 +334,17 @@ class Attempt(Protocol):
     def sent(self) -> None:
         """The request body is on its way whole: the attempt's clock starts now."""
 
+    def began(self) -> None:
+        """The answer has begun, though it is no evidence yet: its first token is not waited for any more."""
+
     def keep_slot(self) -> Callable[[], None]:
         """The attempt's place at its target stays taken until what this gives is called, once: the
         connection outlives the attempt.
+        """
+
+    async def resume(self) -> Reply | None:
+        """The committed reply was cut, and the call says where (`Ask.so_far`): the reply of a later target that goes
+        on from there, None when there is none.
         """
 
 
@@ -337,8 +365,8 @@ class Upstream(Protocol):
 class Admission(Protocol):
     """A limit that may be local or shared (Redis)."""
 
-    def take(self, key: str, amount: float = 1.0) -> float | Awaitable[float]:
-        """0.0 and taken, or the wait in seconds and nothing taken."""
+    def take(self, key: str, amount: float = 1.0, tokens: float = 0.0) -> float | Awaitable[float]:
+        """0.0 and taken, or the wait in seconds and nothing taken. `tokens` are LLM tokens, by an estimate."""
 
 
 @dataclass(slots=True)

@@ -21,7 +21,8 @@ from sidecar.config import load
 from sidecar.errors import ConfigError
 from sidecar.http1.connections import Connections
 from sidecar.listening import Listening
-from sidecar.runtime import Surroundings, Switch, build
+from sidecar.runtime import Switch, build
+from sidecar.surroundings import Surroundings
 from sidecar.telemetry.start import process_log_to, telemetry_to
 from sidecar.upstreams.grpc import GrpcUpstream
 from sidecar.view import View, exposure

@@ -39,9 +39,10 @@ if TYPE_CHECKING:
 
     from sidecar.call import Call
     from sidecar.http1.connections import Connections
-    from sidecar.runtime import Runtime, Surroundings, Switch
+    from sidecar.runtime import Runtime, Switch
     from sidecar.settings import LimitsSettings, Settings, TlsServerSettings
     from sidecar.settings.address import Address
+    from sidecar.surroundings import Surroundings
     from sidecar.view import View
 
 log = logging.getLogger("sidecar")

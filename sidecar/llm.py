@@ -94,7 +94,9 @@ class Ask:
     options: LlmOptions = field(default_factory=LlmOptions)
     so_far: str = ""
     """The text that the caller has got of an answer that broke: the next target goes on behind it."""
+    said: dict[str, Any] = field(default_factory=dict)
+    """What the request is in other dialects, once it was translated: targets of one dialect share it."""
     answered_by: str = ""
-    """The model whose answer the caller gets, where a chain chose it."""
-    dropped: tuple[str, ...] = ()
-    """What of the request was not said to the target whose answer the caller gets."""
+    """The model whose answer the caller gets."""
+    usage: Usage | None = None
+    """What that answer cost, once it is over."""

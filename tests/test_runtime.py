@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sidecar.runtime import Runtime, Surroundings, build
+from sidecar.runtime import Runtime, build
+from sidecar.surroundings import Surroundings
 from sidecar.telemetry.start import telemetry_to
 from tests.kit.policy_file import load
 from tests.kit.running import Log, one

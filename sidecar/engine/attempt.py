@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sidecar.call import Facts, Outcome, Reply, Same, Sign, Step, Verdict, What
 from sidecar.engine.answer import hold
+from sidecar.engine.spending import settle
 from sidecar.errors import UpstreamError
 from sidecar.policy.classify import BROKE, CLIENT_ERROR, OK, classify
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from sidecar.policy.concurrency import Concurrency
 
 NO_FACTS = Facts(What.REPLY)
+
+REASONING = 300.0
+"""Seconds to the first token of a request that asks for reasoning, where the policy file says nothing."""
 
 ABANDONED = Outcome("abandoned", Verdict.NOTHING)
 """An attempt ended by the caller's own body (too long, too slow) or by a bug of ours."""
@@ -44,6 +48,9 @@ class Chances(Protocol):
     def other_left(self) -> bool:
         """A later target neither rests nor is open."""
 
+    async def resume(self) -> Reply | None:
+        """The committed reply was cut: that of a later target that goes on where it ended."""
+
 
 class Attempts:
     """The attempts of one call, one at a time; an `Upstream` sees it as its `Attempt`.
@@ -61,6 +68,10 @@ class Attempts:
     slot: Concurrency | None = None
     seconds = 0.0
     """Time spent in attempts and their replies."""
+    tokens = 0.0
+    """Tokens that the attempts have used, as far as is known, else as estimated."""
+    reply: Reply | None = None
+    """Of the attempt that runs."""
     ttfb = 0.0
     """From the call's start to the last evidence of a reply."""
     _target: Target | None = None
@@ -89,9 +100,13 @@ class Attempts:
         self.last = None
         began = self._began = self._clock()
         reply: Reply | None = None
-        self._timer.arm(self._until(target, began) if call.body.complete else call.deadline, began)
+        self.reply = None
+        if call.body.complete:
+            self._arm(target, began)
+        else:
+            self._timer.arm(call.deadline, began)
         try:
-            reply = await service.upstream.send(call, self)
+            reply = self.reply = await service.upstream.send(call, self)
             outcome = self._settle(target, reply.facts)
             if not outcome.final and chances.could_follow(outcome):
                 reply = await hold(reply)
@@ -126,24 +141,42 @@ class Attempts:
         if call.deadline == call.caller_deadline:
             call.deadline = min(call.caller_deadline, now + chances.deadline)
         if self.last is None:
-            self._timer.arm(self._until(self._target, now), now)
+            self._arm(self._target, now)
+
+    def began(self) -> None:
+        """A first token came of an answer that is held back until it is whole: the deadline alone counts now."""
+        self._timer.arm(self._call.deadline, self._clock())
 
     def keep_slot(self) -> Callable[[], None]:
         """The upstream's connection outlives the attempt: the slot is given back by what is returned."""
         slot, self.slot = self.slot, None
         return _nothing if slot is None else slot.leave
 
+    async def resume(self) -> Reply | None:
+        """The committed reply was cut: a later target's, that goes on where it ended. None when there is none."""
+        chances = self._chances
+        if chances is None:
+            return None
+        self.broke()
+        return await chances.resume()
+
     def broke(self) -> None:
         """The committed reply was cut: the breaker hears a failure on top of the success it was told."""
+        if self._target is None:  # it has been said, and nothing could go on
+            return
         self.last = BROKE
         if self.permit is not None:
             self.permit.broke()
 
-    def over(self) -> None:
-        """The attempt and its reply are done with: its line in the timeline, its slot, its place at the address."""
+    def over(self, *, used: bool = True) -> None:
+        """The attempt and its reply are done with: its line in the timeline, its slot, its place at the address, its
+        tokens. `used`: the caller got the reply, if there was one.
+        """
         target = self._target
         if target is not None:
             self._target = self._chances = None
+            if self._call.llm is not None:
+                self.tokens += settle(self._call, self._call.llm, target, self, used=used)
             seconds = self._clock() - self._began
             self.seconds += seconds
             outcome = self.last or ABANDONED
@@ -160,14 +193,25 @@ class Attempts:
             self.slot.leave()
             self.slot = None
 
-    def _until(self, target: Target, now: float) -> float:
-        """When the attempt ends: its timeout counts only while another attempt could follow."""
-        timeout, deadline = target.attempt_timeout, self._call.deadline
-        if not timeout or not (self._call.idempotent or target.rules.idempotent):
-            return deadline
-        until = now + timeout
+    def _arm(self, target: Target, now: float) -> None:
+        """When the attempt ends. Its own timeouts count only while another attempt could follow: that is asked when
+        they are over. A `first_token` of the file's always counts.
+        """
+        call, timeout, end = self._call, target.attempt_timeout, self._call.deadline
+        if call.llm is not None and call.llm.stream and target.first_token:
+            if target.first_token_set:
+                end = min(end, now + target.first_token)
+            else:
+                first = max(target.first_token, REASONING) if call.llm.reasoning else target.first_token
+                timeout = min(timeout, first) if timeout else first
+        if not timeout or now + timeout >= end or not (call.idempotent or target.rules.idempotent):
+            self._timer.arm(end, now)
+        else:
+            self._timer.arm(now + timeout, now, lambda: self._no_sooner_than(end))
+
+    def _no_sooner_than(self, end: float) -> float:
         assert self._chances is not None
-        return until if until < deadline and self._chances.could_follow(None) else deadline
+        return 0.0 if self._chances.could_follow(None) else end
 
     def _cut_short(self, *, ours: bool, seconds: float) -> Facts:
         what = What.CALLER_LEFT
@@ -185,7 +229,8 @@ class Attempts:
         """Judge the attempt, and tell everything that listens: once."""
         call, service, now = self._call, target.service, self._clock()
         assert self._chances is not None
-        outcome = self.last = classify(facts, call, target.rules, other_left=self._chances.other_left())
+        well = facts.what is What.REPLY and facts.status < 400 and facts.sign is None and not facts.grpc_code
+        outcome = self.last = OK if well else classify(facts, call, target.rules, other_left=self._chances.other_left())
         self.facts = facts
         self._evidence_after = 0.0
         if facts.what is What.REPLY:
@@ -205,11 +250,12 @@ class Attempts:
                 self.permit.fail()
             else:
                 self.permit.release()
+        if facts.rest > 0:
+            target.give_rest(call, now, min(facts.rest, target.rules.max_rest), "throttled")
         if outcome is OK or outcome is CLIENT_ERROR:
             return outcome
         if outcome.rest > 0:
-            target.rest.rest(now + outcome.rest, outcome.label)
-            target.observer.rested(outcome.rest, outcome.label)
+            target.give_rest(call, now, outcome.rest, outcome.label)
         if facts.what is What.CANNOT_CARRY:  # nothing was sent
             call.attempts -= 1
             call.upstream = ""

@@ -42,7 +42,7 @@ class ChainRun:
         self._rng = rng
         self._attempts = attempts
         self._waits = waits
-        self._chain: Sequence[Target] = route.targets if route.weights is None else route.order(rng)
+        self._chain: Sequence[Target] = route.chain(call, rng)
         self._target = self._chain[0]
         self.deadline = route.deadline
         self.answers = Answers()
@@ -74,14 +74,36 @@ class ChainRun:
             return reply
         raise answers.error()
 
+    async def resume(self) -> Reply | None:
+        """The committed reply was cut where another target may go on: the reply of the first one that does."""
+        call, attempts, chain = self._call, self._attempts, self._chain
+        attempts.over()
+        call.deadline = self._clock() + self.deadline
+        while call.fallback and self._index + 1 < len(chain) and call.attempts < self._target.retry.max_attempts:
+            source = self._target.name
+            self._index += 1
+            target = self._target = chain[self._index]
+            if not target.prefill:
+                continue
+            self._route.observer.fell_back(call, source, target.name, self.why or "broke")
+            self.answers = Answers()
+            reply = await self._serve(target)
+            if reply is not None and reply.status < 400:
+                return reply
+            if reply is not None:
+                let_go(reply)
+            self.answers.drop()
+            attempts.over(used=False)
+        return None
+
     async def _serve(self, target: Target) -> Reply | None:
         """All tries at one target: the reply to commit, or None when it is the next one's turn."""
         if target.static:
             return await self._serve_static(target)
         answers, attempts, service = self.answers, self._attempts, target.service
         attempts.tried = 0
-        if target.carries is not None and not target.carries(self._call):
-            self._skip(target, NotTranslatable(f"{target.name} cannot carry this call"))
+        if target.cannot is not None and (why := target.cannot(self._call)):
+            self._skip(target, NotTranslatable(f"{target.name}: {why}"), why.partition(":")[0])
             return None
         attempts.fresh = self._tried_at_once = False
         if target.collects and not self._call.body.complete:
@@ -115,7 +137,7 @@ class ChainRun:
                 if reply is not None:  # row 13: it never counts as an answer
                     let_go(reply)
                 answers.failed(target, attempts.facts)
-            attempts.over()
+            attempts.over(used=False)
             self.why = outcome.label
             if outcome.same is Same.NO or not await self._again(target, outcome):
                 return None
@@ -135,11 +157,10 @@ class ChainRun:
     # What says no before an attempt: rest, rate limit, slot, permit, in this order.
 
     def _resting(self, target: Target) -> Refused | None:
-        rest = target.rest
-        if not rest.until:
+        if not target.rest.until and target.own_credential:
             return None
-        left = rest.left(self._clock())
-        return resting(target, rest.cause, left) if left > 0 else None
+        left, cause = target.rests(self._call, self._clock())
+        return resting(target, cause, left) if left > 0 else None
 
     async def _admitted(self, target: Target) -> Refused | None:
         service = target.service
@@ -150,9 +171,15 @@ class ChainRun:
                 return refusal
         if service.concurrency is not None:
             if not await self._waits.enter(service.concurrency, service.name):
+                self._give_back_tokens(target)
                 return Overloaded(f"{service.name} is busy", retry_after=BUSY_RETRY_AFTER)
             self._attempts.slot = service.concurrency
         return None
+
+    def _give_back_tokens(self, target: Target) -> None:
+        """They were drawn for an attempt that is not made."""
+        if target.service.limit is not None and self._call.llm is not None:
+            target.service.limit.used(self._call, -self._call.llm.estimate)
 
     def _permitted(self, target: Target) -> Refused | None:
         breaker = target.service.breaker
@@ -162,14 +189,16 @@ class ChainRun:
                 self._attempts.permit = breaker.acquire()
             except CircuitOpen as open_circuit:
                 self._attempts.over()  # the slot goes back
+                self._give_back_tokens(target)
                 return open_circuit
         return None
 
-    def _skip(self, target: Target, refusal: Refused) -> None:
+    def _skip(self, target: Target, refusal: Refused, label: str = "") -> None:
+        """`label` (from a closed set) says it better than the refusal's own."""
         self.answers.skipped(refusal)
-        self.why = refusal.label
+        self.why = label or refusal.label
         at = self._clock() - self._call.started
-        self._waits.steps.append(Step("skip", target.name, refusal.label, at, 0.0, refusal.message))
+        self._waits.steps.append(Step("skip", target.name, self.why, at, 0.0, refusal.message))
 
     # What may come next.
 
@@ -195,8 +224,8 @@ class ChainRun:
         now = self._clock()
         soonest, longest = NO_DEADLINE, 0.0
         for target in self._chain:
-            left = target.rest.left(now)
-            if left <= 0 or target.rest.cause not in THROTTLING:
+            left, cause = target.rests(self._call, now)
+            if left <= 0 or cause not in THROTTLING:
                 return None
             if left < soonest:
                 soonest, longest = left, target.retry.max_retry_after
@@ -207,11 +236,8 @@ class ChainRun:
         if self._index + 1 >= len(self._chain):
             return False
         now = self._clock()
-        return any(
-            target.would_admit(now) and (target.carries is None or target.carries(self._call))
-            for target in self._chain[self._index + 1 :]
-            if not target.static
-        )
+        later = self._chain[self._index + 1 :]
+        return any(target.would_take(self._call, now) for target in later if not target.static)
 
     def _try_left(self) -> bool:
         """Tries on this target, keeping one attempt of the call for each target still to come."""

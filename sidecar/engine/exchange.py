@@ -17,6 +17,7 @@ Rules that hold here:
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from sidecar.call import NO_DEADLINE, Summary
 from sidecar.engine.answer import BUSY_RETRY_AFTER, let_go
 from sidecar.engine.attempt import Attempts
 from sidecar.engine.chain import ChainRun
+from sidecar.engine.flights import Flights
 from sidecar.engine.timer import TICK, Timer, Wheel
 from sidecar.engine.waits import Waits
 from sidecar.errors import (
@@ -41,12 +43,12 @@ from sidecar.errors import (
 from sidecar.policy.classify import CLIENT_ERROR, OK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from types import TracebackType
 
     from sidecar.call import Call, Reply
     from sidecar.engine.observer import RouteObserver
-    from sidecar.engine.route import Limit, Route
+    from sidecar.engine.route import Limit, Llm, Route
     from sidecar.engine.route_table import RouteTable
     from sidecar.policy.concurrency import Concurrency
 
@@ -70,6 +72,7 @@ class Engine:
     draining: bool = False
     size_of: Callable[[Refused, Call], int] = lambda _refusal, _call: 0
     """Bytes of the body that answers a refusal: it is written when the call is over and told of."""
+    flights: Flights = field(default_factory=Flights)
     wheel: Wheel = field(default_factory=Wheel)
 
     def exchange(self, call: Call) -> Exchange:
@@ -82,6 +85,10 @@ class Exchange:
     _run: ChainRun | None = None
     _reply: Reply | None = None
     _over = False
+    _flight: Hashable = None
+    """Under which equal calls wait for this one."""
+    _drawn: Limit | None = None
+    """The route's limit, once the call has drawn on it."""
 
     def __init__(self, call: Call, engine: Engine) -> None:
         self._call = call
@@ -95,28 +102,41 @@ class Exchange:
     async def __aenter__(self) -> Reply:
         try:
             route = self._find()
+            if route.llm is not None:
+                await self._ask(route, route.llm)
+                shared = await self._board(route)
+                if shared is not None:
+                    return self._replied(shared)
             limit = route.limit
             if limit is not None:
-                key = limit.key_of(self._call)
-                if limit.bucket.take(key) > 0.0:
+                if limit.take(self._call) > 0.0:
                     await self._queue(limit, route)
-                self._call.quotas = limit.bucket.quotas(key)
+                self._drawn = limit
+                self._call.quotas = limit.bucket.quotas(limit.key_of(self._call))
             if route.concurrency is not None:
                 await self._enter(route)
             self._run = ChainRun(self._call, route, self._attempts, self._waits, self._engine.rng)
-            reply = self._reply = await self._run.obtain()
+            reply = await self._run.obtain()
+            self._land(reply)
         except (asyncio.CancelledError, CallerLeft):
             outcome, code = self._left()
             self._finish(outcome, CLIENT_CLOSED, code)
             raise
         except Refused as refusal:
+            self._land(refusal)
             self._call.bytes_out = self._engine.size_of(refusal, self._call)
             self._finish(refusal.label, refusal.http_status, refusal.grpc_code)
             raise
         except BaseException:
             self._finish("internal_error", 500, InternalError.grpc_code)
             raise
+        return self._replied(reply)
+
+    def _replied(self, reply: Reply) -> Reply:
+        self._reply = reply
         self._call.status = reply.status
+        if self._call.llm is not None:
+            self._call.llm.answered_by = reply.model
         return reply
 
     async def __aexit__(
@@ -126,8 +146,12 @@ class Exchange:
         code = self._reply.code
         if error is None:
             last = self._attempts.last
-            assert self._run is not None
-            outcome = last.label if last is not None else self._run.why or "ok"
+            if last is not None:
+                outcome = last.label
+            elif self._run is not None:
+                outcome = self._run.why or OK.label
+            else:  # an equal call's answer
+                outcome = (OK if self._reply.status < 400 else CLIENT_ERROR).label
             if outcome == OK.label and code not in ("", "OK"):  # a stream that ended with a status of its own
                 outcome = CLIENT_ERROR.label
         elif isinstance(error, UpstreamError):
@@ -182,6 +206,45 @@ class Exchange:
             call.stripped = route.strip
         return route
 
+    async def _ask(self, route: Route, llm: Llm) -> None:
+        """Read what the call asks of an LLM: its chain, its limits and its times follow from it."""
+        call = self._call
+        if llm.wants(call):
+            coming = not call.body.complete
+            await self._waits.hold(llm.longest)
+            if coming:
+                call.deadline = min(call.caller_deadline, self._engine.clock() + route.deadline)
+        ask = call.llm = llm.read(call, llm.options)
+        if ask.stream and llm.options.stream == "complete" and call.keep_warm is not None:
+            call.keep_warm()
+
+    async def _board(self, route: Route) -> Reply | None:
+        """Share the upstream call of an equal call that is under way; None: this one is the one to be made.
+
+        Equal are whole calls with the same `Idempotency-Key`, route, path, credential and body.
+        """
+        call, flights = self._call, self._engine.flights
+        key = call.fields.get(b"idempotency-key")
+        body = call.body.whole
+        if not key or call.method != b"POST" or body is None or call.llm is None or call.llm.stream:
+            return None
+        flight_key = (route.name, call.llm.path, call.llm.credential, key)
+        digest = hashlib.blake2b(body, digest_size=16).digest()
+        while True:
+            flight = flights.join(flight_key, digest, call)
+            if flight is None:
+                self._flight = flight_key
+                return None
+            reply = await self._waits.join(flight)
+            if reply is not None:
+                call.upstream = flight.leader.upstream
+                return reply
+
+    def _land(self, landing: Reply | Refused | None) -> None:
+        if self._flight is not None:
+            self._engine.flights.land(self._flight, landing)
+            self._flight = None
+
     async def _queue(self, limit: Limit, route: Route) -> None:
         refusal = await self._waits.draw(limit, route.name)
         if refusal is not None:
@@ -200,10 +263,16 @@ class Exchange:
         if self._over:
             return
         self._over = True
+        self._land(None)
         call, attempts = self._call, self._attempts
         if attempts.permit is not None:
             attempts.permit.release()
         attempts.over()
+        if call.llm is not None:
+            if self._drawn is not None:
+                self._drawn.used(call, attempts.tokens - call.llm.estimate)
+            if self._reply is not None:
+                call.llm.usage = self._reply.usage
         if self._reply is not None:
             let_go(self._reply)
         if self._run is not None and self._run.answers.held is not None:

@@ -21,17 +21,20 @@ from sidecar.errors import IdempotencyMismatch, Refused
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from sidecar.call import Call
+
     Landing = Reply | Refused | None
     """What came of a call, as those who joined get it: None when there is nothing to share."""
 
 
 class _Entry:
-    """A call in flight: the digest of its body, and who waits for it."""
+    """A call in flight: the digest of its body, and who else waits for it."""
 
-    __slots__ = ("body_digest", "waiting")
+    __slots__ = ("body_digest", "leader", "waiting")
 
-    def __init__(self, body_digest: bytes) -> None:
+    def __init__(self, body_digest: bytes, leader: Call) -> None:
         self.body_digest = body_digest
+        self.leader = leader
         self.waiting: dict[asyncio.Future[Landing], None] = {}
 
 
@@ -44,6 +47,11 @@ class Flight:
         self._entry = entry
         self._landed: asyncio.Future[Landing] = asyncio.get_running_loop().create_future()
         entry.waiting[self._landed] = None
+
+    @property
+    def leader(self) -> Call:
+        """The call that is made for all."""
+        return self._entry.leader
 
     async def reply(self) -> Reply | None:
         """The leader's reply, as one of our own; None when it had none to share: join again.
@@ -70,14 +78,14 @@ class Flights:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def join(self, key: Hashable, body_digest: bytes) -> Flight | None:
+    def join(self, key: Hashable, body_digest: bytes, call: Call) -> Flight | None:
         """The flight of an equal call, to be awaited at once. None: we lead now, and must call `land` in the end.
 
         Raises `IdempotencyMismatch` when the call in flight has another body.
         """
         entry = self._entries.get(key)
         if entry is None:
-            self._entries[key] = _Entry(body_digest)
+            self._entries[key] = _Entry(body_digest, call)
             return None
         if entry.body_digest != body_digest:
             raise IdempotencyMismatch("a call with the same Idempotency-Key and another body is under way")
@@ -101,6 +109,8 @@ def _replied_too(reply: Reply) -> Reply:
     again.code = reply.code
     again.message = reply.message
     again.ended = reply.ended
+    again.model = reply.model
+    again.dropped = reply.dropped
     return again
 
 

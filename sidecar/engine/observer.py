@@ -10,7 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sidecar.call import Call, Outcome, Summary
+    from sidecar.llm import Usage
 
 
 class TargetObserver(Protocol):
@@ -18,6 +21,12 @@ class TargetObserver(Protocol):
 
     def attempted(self, call: Call, outcome: Outcome, seconds: float, ttfb: float) -> None:
         """An attempt ended: judged so, after `seconds`, with evidence after `ttfb` seconds."""
+
+    def spent(self, call: Call, usage: Usage, *, wasted: bool) -> None:
+        """An attempt used so many tokens; `wasted`: the caller got nothing, or not all, for them."""
+
+    def streamed(self, events: Mapping[str, int]) -> None:
+        """A stream had so many events, by what they were."""
 
     def retried(self, call: Call, reason: str) -> None:
         """The same target will be tried again because of `reason` (an outcome's label)."""

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidecar.errors import RateLimited
+from sidecar.llm import Kind
+from sidecar.policy.rest import Rests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sidecar.call import Call, Upstream
     from sidecar.engine.observer import RouteObserver, TargetObserver
+    from sidecar.llm import Ask, LlmOptions
     from sidecar.policy.breaker import Breaker
     from sidecar.policy.budget import RetryBudget
     from sidecar.policy.classify import Rules
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from sidecar.policy.rest import Rest
     from sidecar.settings import RetrySettings
 
+
+BY_MODEL = frozenset({Kind.CHAT, Kind.COMPLETIONS, Kind.EMBEDDINGS, Kind.RESPONSES, Kind.MESSAGES})
+"""Operations to which `[models]` applies."""
 
 LONGEST_KEY = 64
 """Bytes of a header's value that is a rate limit's key as it stands."""
@@ -41,6 +47,16 @@ class Limit:
     bucket: RateLimit
     key_of: Callable[[Call], str]
     max_wait: float
+
+    def take(self, call: Call) -> float:
+        """0.0 and taken, or the wait in seconds and nothing taken. Of tokens the call's estimate is taken."""
+        tokens = call.llm.estimate if call.llm is not None and self.bucket.counts_tokens else 0
+        return self.bucket.take(self.key_of(call), 1.0, tokens)
+
+    def used(self, call: Call, tokens: float) -> None:
+        """So many tokens more than were taken have been used; a negative number is given back."""
+        if tokens and self.bucket.counts_tokens:
+            self.bucket.correct(self.key_of(call), tokens)
 
     def refusal(self, name: str, wait: float) -> RateLimited:
         """The answer when there is no place within `max_wait`."""
@@ -86,17 +102,86 @@ class Target:
     observer: TargetObserver
     attempt_timeout: float = 0.0
     static: bool = False
-    carries: Callable[[Call], bool] | None = None
-    """Can it carry such a call at all? None: any that comes by this route."""
+    cannot: Callable[[Call], str] | None = None
+    """Why it cannot carry such a call at all, as `label: reason` with the label from a closed set; empty when it can.
+    None: it carries any that comes by this route.
+    """
     collects: int = 0
     """Bytes of a request body that it wants to be here before its slot is taken, 0 for none."""
 
+    first_token: float = 0.0
+    """Seconds until a stream of an LLM gives evidence, 0 for any time …"""
+    first_token_set: bool = False
+    """… the policy file has said so: it holds though no other attempt could follow."""
+    own_credential: bool = True
+    """It is not called with the caller's own."""
+    prefill: bool = False
+    """Its model can go on from the beginning of an answer."""
+    upstream: str = ""
+    """Of an LLM target the upstream's name; the service's names the model, too."""
+
+    def rests(self, call: Call, now: float) -> tuple[float, str]:
+        """How long it is still to be left alone by this call, and why. What a caller's own credential
+        brought about holds for that credential only.
+        """
+        rest = self.rest
+        if self.own_credential or call.llm is None:
+            return (rest.left(now), rest.cause) if rest.until else (0.0, "")
+        assert isinstance(rest, Rests), "a target that takes callers' credentials tells them apart"
+        return rest.left_for(call.llm.credential, now)
+
+    def give_rest(self, call: Call, now: float, seconds: float, cause: str) -> None:
+        """Leave it alone for so long."""
+        if self.own_credential or call.llm is None:
+            self.rest.rest(now + seconds, cause)
+        else:
+            assert isinstance(self.rest, Rests), "a target that takes callers' credentials tells them apart"
+            self.rest.rest_credential(call.llm.credential, now + seconds, cause, now)
+        self.observer.rested(seconds, cause)
+
+    def would_take(self, call: Call, now: float) -> bool:
+        """Another attempt of the call could go here."""
+        if self.rests(call, now)[0] > 0 or not self.would_admit(now):
+            return False
+        return self.cannot is None or not self.cannot(call)
+
     def would_admit(self, now: float) -> bool:
-        """It neither rests nor is open: another attempt could go here."""
+        """It neither rests for everybody nor is open."""
         if self.rest.left(now) > 0:
             return False
         breaker = self.service.breaker
         return breaker is None or breaker.would_admit()
+
+
+@dataclass(slots=True, eq=False)
+class Llm:
+    """What a route knows of the LLM calls that come by it.
+
+    `read` makes the `Ask` of a call whose body is here, and raises `InvalidRequest` for one it cannot read;
+    `wants` says whether the body is needed for it. `chains` are the targets by a model's name in the policy file;
+    `known` are the route's own targets for a model that the file names behind an upstream. `models` answers
+    for the list of models. `longest` is the most bytes of a body that is held whole.
+    """
+
+    read: Callable[[Call, LlmOptions], Ask]
+    wants: Callable[[Call], bool]
+    options: LlmOptions
+    longest: int
+    chains: Mapping[str, tuple[Target, ...]]
+    known: Mapping[str, tuple[Target, ...]]
+    models: Target
+
+    def chain(self, ask: Ask, route: Route, rng: Callable[[], float]) -> Sequence[Target]:
+        """The targets for one call. What only one provider can answer does not leave the first one."""
+        if ask.kind is Kind.MODELS:
+            return (self.models,)
+        chain: Sequence[Target] | None = self.chains.get(ask.model) if ask.kind in BY_MODEL else None
+        if chain is None:
+            chain = route.order(self.known.get(ask.model, route.targets), rng)
+        if ask.tied or ask.kind is Kind.OTHER:
+            first = chain[0].upstream
+            return [target for target in chain if target.upstream == first or target.static]
+        return chain
 
 
 @dataclass(slots=True, eq=False)
@@ -125,17 +210,24 @@ class Route:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     strip: bytes = b""
     rewrite: bytes = b""
+    llm: Llm | None = None
 
-    def order(self, rng: Callable[[], float]) -> Sequence[Target]:
-        """The chain for one call: the first by weight, then the rest in the file's order."""
+    def chain(self, call: Call, rng: Callable[[], float]) -> Sequence[Target]:
+        """The targets for one call."""
+        if self.llm is None or call.llm is None:
+            return self.targets if self.weights is None else self.order(self.targets, rng)
+        return self.llm.chain(call.llm, self, rng)
+
+    def order(self, targets: tuple[Target, ...], rng: Callable[[], float]) -> Sequence[Target]:
+        """The route's own targets for one call: the first by weight, then the rest in the file's order."""
         if self.weights is None:
-            return self.targets
+            return targets
         left = rng() * sum(self.weights)
-        for target, weight in zip(self.targets, self.weights, strict=True):
+        for target, weight in zip(targets, self.weights, strict=True):
             left -= weight
             if left < 0:
-                return (target, *(other for other in self.targets if other is not target))
-        return self.targets
+                return (target, *(other for other in targets if other is not target))
+        return targets
 
     def accepts(self, call: Call) -> bool:
         """Do the conditions beside host and path hold?"""

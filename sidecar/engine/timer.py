@@ -13,9 +13,12 @@ still in it gets a timer of the loop, and fires at its exact moment.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sidecar.call import NO_DEADLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SLOT = 0.25
 """Seconds of one slot of the wheel."""
@@ -54,7 +57,7 @@ class Wheel:
 class Timer:
     """Cancels the task that made it at a moment; `expired` tells whether a cancellation was its own."""
 
-    __slots__ = ("_fired", "_handle", "_slot", "_task", "_wheel", "when")
+    __slots__ = ("_fired", "_handle", "_later", "_slot", "_task", "_wheel", "when")
 
     def __init__(self, wheel: Wheel) -> None:
         self._wheel = wheel
@@ -64,13 +67,17 @@ class Timer:
         self._slot: set[Timer] | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._fired = False
+        self._later: Callable[[], float] | None = None
         self.when = NO_DEADLINE
         """The moment set last (loop time)."""
 
-    def arm(self, when: float, now: float) -> None:
-        """Fire at `when` (loop time) instead of any moment set before."""
+    def arm(self, when: float, now: float, later: Callable[[], float] | None = None) -> None:
+        """Fire at `when` (loop time) instead of any moment set before; if `later` is given and tells a later moment
+        then, wait for that one instead.
+        """
         if self._slot is not None or self._handle is not None:
             self.disarm()
+        self._later = later
         if when == NO_DEADLINE:
             return
         self.when = when
@@ -97,6 +104,11 @@ class Timer:
 
     def _fire(self) -> None:
         self._handle = None
+        if self._later is not None:
+            when = self._later()
+            if when > self.when:
+                self.arm(when, self._wheel.loop.time())
+                return
         self._fired = True
         self._task.cancel()
 

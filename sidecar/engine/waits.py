@@ -7,19 +7,22 @@ what was waited is kept for the timeline and for the overhead metric.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sidecar.call import Step
 from sidecar.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
-    from sidecar.call import Call
+    from sidecar.call import Call, Reply
+    from sidecar.engine.flights import Flight
     from sidecar.engine.route import Limit
     from sidecar.engine.timer import Timer
     from sidecar.errors import Refused
     from sidecar.policy.concurrency import Concurrency
+
+T = TypeVar("T")
 
 
 class Waits:
@@ -43,14 +46,13 @@ class Waits:
 
     async def draw(self, limit: Limit, name: str) -> Refused | None:
         """Take from a rate limit that had no place, waiting at most its `max_wait`; the refusal when there was none."""
-        bucket, key = limit.bucket, limit.key_of(self._call)
-        wait = bucket.take(key)
+        wait = limit.take(self._call)
         give_up = min(self.clock() + limit.max_wait, self._call.deadline)
         while wait > 0:
             if self.clock() + wait > give_up:
                 return limit.refusal(name, wait)
             await self.sleep(wait, name, "rate_limit")
-            wait = bucket.take(key)
+            wait = limit.take(self._call)
         return None
 
     async def enter(self, concurrency: Concurrency, name: str) -> bool:
@@ -76,14 +78,31 @@ class Waits:
 
     async def collect(self, most: int) -> None:
         """Have a request body of at most so many bytes here. Raises `DeadlineExceeded` by the caller's own."""
-        call = self._call
-        self._timer.arm(call.caller_deadline, self.clock())
+        await self._until_caller_gives_up(self._call.body.collect(most))
+
+    async def hold(self, most: int) -> None:
+        """Have the whole request body here, and keep it. Raises `BodyTooLarge`, `Overloaded`, `DeadlineExceeded`."""
+        await self._until_caller_gives_up(self._call.body.hold(most))
+
+    async def _until_caller_gives_up(self, body: Coroutine[None, None, bytes | None]) -> None:
+        await self._until(self._call.caller_deadline, body, "the request body was not here in time")
+
+    async def join(self, flight: Flight) -> Reply | None:
+        """What came of an equal call; None when it has nothing to share. Raises its refusal, or `DeadlineExceeded`."""
+        began = self.clock()
         try:
-            await call.body.collect(most)
+            return await self._until(self._call.deadline, flight.reply(), "an equal call took too long")
+        finally:
+            self._over(began, "", "equal_call")
+
+    async def _until(self, deadline: float, awaited: Coroutine[None, None, T], late: str) -> T:
+        self._timer.arm(deadline, self.clock())
+        try:
+            return await awaited
         except asyncio.CancelledError:
             if not self._timer.expired():
                 raise
-            raise DeadlineExceeded("the request body was not here in time") from None
+            raise DeadlineExceeded(late) from None
         finally:
             self._timer.disarm()
 

@@ -5,8 +5,7 @@ An exchange: `send` the request (whole, or its head with the body to follow by
 `b""` unless the body came `whole` with the head. Then the connection goes back to
 its pool, which keeps it only if it is `reusable`.
 
-What arrived is acted on once, at the end of `data_received`, so that a small reply
-costs one wake-up and is `whole`. No timer is set unless a read has to wait.
+What arrived is acted on once, at the end of `data_received`: a small reply costs one wake-up and is `whole`.
 """
 
 from __future__ import annotations
@@ -32,10 +31,9 @@ HIGH_WATER = 64 * 1024
 class ClientConnection(ReplyParser, asyncio.Protocol):
     """The client's end of one HTTP/1.1 connection.
 
-    `reused`: it has carried an exchange before. `bytes_seen`: of this
-    exchange, both ways. `peer` is the address it is connected to. Every wait raises
-    an `ExchangeFailed` when the connection ends first. A cancelled exchange leaves
-    the connection not `reusable`.
+    `reused`: it has carried an exchange before. `bytes_seen`: of this exchange, both ways. `peer` is the address it
+    is connected to. Every wait raises an `ExchangeFailed` when the connection ends first. A cancelled exchange
+    leaves the connection not `reusable`.
     """
 
     __slots__ = (
@@ -105,8 +103,8 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
         More than was announced is our bug and is not sent: it would be the next request.
         """
         if self._request_left is None:
-            if not piece:
-                return  # an empty chunk would be the last one
+            if not piece:  # an empty chunk would be the last one
+                return
             piece = b"%x\r\n%b\r\n" % (len(piece), piece)
         elif len(piece) > self._request_left:
             raise ValueError(f"{len(piece)} body bytes where {self._request_left} are left to send")
@@ -199,6 +197,11 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
     def unanswered(self) -> bool:
         """The request is out whole, and its reply is awaited or on its way."""
         return self._expecting and self._request_left == 0 and not self.spent
+
+    def hasten(self, idle: float) -> None:
+        """From now on the reply's body may be silent for so long (seconds) at most."""
+        self._idle = idle
+        self._stop_timer()
 
     def skip(self) -> asyncio.Future[None] | None:
         """Throw away what has come of the reply; done when there is more. None: it has ended, well or not.
@@ -354,9 +357,7 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
         self._lost = True
         del self._parser  # it holds our callbacks: without the circle, all this is freed at once
         self._expecting = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         for waiter in (self._waiter, self._drained, self._go_ahead):
             if waiter is not None:
                 _set(waiter)
@@ -374,6 +375,11 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
 
     def _death(self) -> ExchangeFailed:
         return self.error or ConnectionDied("the connection is closed", reused=self.reused, written=True)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _check_silence(self) -> None:
         self._timer = None

@@ -13,6 +13,7 @@ from sidecar.dialects.refusal import body_of, lines_of, never_tells_off
 from sidecar.errors import CallerLeft, ForbiddenToken, InternalError, Refused, UpstreamError
 from sidecar.http1.reply_framing import DateLine, status_line
 from sidecar.listeners.reply_head import ReplyHeads, interim_lines
+from sidecar.listeners.warmth import Warmth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,13 +62,28 @@ class HttpListener:
         if call.path in BUILTIN_PATHS and call.method in _READS and self._answered_here(request, call):
             return
         call.inform = lambda status, headers: _inform(request, status, headers)
+        warmth: Warmth | None = None
+
+        def keep_warm() -> None:
+            nonlocal warmth
+            warmth = Warmth(request, call, self._heads)
+
+        call.keep_warm = keep_warm
         try:
             async with self._exchange(call) as reply:
+                if warmth is not None:
+                    warmth.stop()
+                    if warmth.begun:
+                        await warmth.relay(reply)
+                        return
                 await self._relay(request, call, reply)
         except Refused as refusal:
             if refusal.__cause__ is not None:  # a bug of ours that a task of the call met
                 self._crashed(call, refusal.__cause__)
-            self._refuse(request, call, refusal)
+            if warmth is not None and warmth.begun:
+                warmth.refuse(refusal, self._head_of(call, refusal))
+            else:
+                self._refuse(request, call, refusal)
         except UpstreamError:
             request.abort()  # a reply that was cut must not look finished
         except CallerLeft:
@@ -75,6 +91,9 @@ class HttpListener:
         except Exception as error:  # noqa: BLE001 - the one place where a crash of ours becomes an answer (rule 13)
             self._crashed(call, error)
             self._refuse(request, call, InternalError("an internal error; the log has more under this id"))
+        finally:
+            if warmth is not None:
+                warmth.stop()
 
     async def _relay(self, request: Request, call: Call, reply: Reply) -> None:
         head = self._heads.of_reply(call, reply)
@@ -102,10 +121,11 @@ class HttpListener:
         if request.answered:
             request.abort()
             return
-        status = refusal.http_status
-        lines = self._heads.of_refusal(call, status, lines_of(refusal), tell_off=not never_tells_off(refusal))
-        body = body_of(refusal, call)
-        request.respond(status, lines, body)
+        request.respond(refusal.http_status, self._head_of(call, refusal), body_of(refusal, call))
+
+    def _head_of(self, call: Call, refusal: Refused) -> bytes:
+        tell_off = not never_tells_off(refusal)
+        return self._heads.of_refusal(call, refusal.http_status, lines_of(refusal), tell_off=tell_off)
 
     def refuse(self, refusal: Refused, request: Request | None) -> bytes:
         """The whole answer to what could not be served as a request; the connection ends with it."""

@@ -23,6 +23,8 @@ OURS = frozenset(
         b"x-sidecar-upstream",
         b"x-sidecar-attempts",
         b"x-sidecar-config",
+        b"x-sidecar-model",
+        b"x-sidecar-dropped",
         b"x-sidecar-error-category",
         b"x-sidecar-replay",
         b"x-correlation-id",
@@ -34,6 +36,9 @@ _CATEGORIES = {
     400: b"invalid_request", 401: b"auth", 403: b"auth", 404: b"invalid_request", 408: b"server",
     409: b"invalid_request", 413: b"invalid_request", 422: b"invalid_request", 429: b"rate_limit",
 }  # fmt: skip
+
+LONGEST_DROPPED = 1024
+"""Bytes of the list of what was dropped."""
 
 _MOST_PAIRS = 10_000
 
@@ -59,6 +64,8 @@ class ReplyHeads:
         else:
             lines = [_line(pair) for pair in reply.headers if pair[0].lower() not in OURS]
         lines.append(self._ours(call, sent_id=b"x-request-id" in fields))
+        if call.llm is not None:
+            _tell_llm(lines, reply)
         if reply.status >= 400:
             lines.append(_category(reply.status))
             if call.should_retry is False and b"x-should-retry" not in fields:
@@ -73,6 +80,14 @@ class ReplyHeads:
         lines.append(b"")
         return b"\r\n".join(lines)
 
+    def of_waiting(self, call: Call) -> bytes:
+        """Header lines for a stream of events whose answer is still to come: what is known already."""
+        lines = [b"Content-Type: text/event-stream\r\nCache-Control: no-cache", self._ids(call)]
+        if call.quotas is not None:
+            lines.append(self._quotas.of(call.quotas))
+        lines.append(b"")
+        return b"\r\n".join(lines)
+
     def of_refusal(self, call: Call, status: int, lines: bytes, *, tell_off: bool) -> bytes:
         """Header lines for our own answer; `tell_off`: `x-should-retry: false` may be said."""
         parts = [lines + self._ours(call, sent_id=False), _category(status)]
@@ -84,6 +99,12 @@ class ReplyHeads:
             parts.append(self._quotas.of(call.quotas))
         parts.append(b"")
         return b"\r\n".join(parts)
+
+    def _ids(self, call: Call) -> bytes:
+        request_id = call.id.encode()
+        return b"X-Sidecar-Request-ID: %b\r\nX-Correlation-ID: %b\r\nX-Request-ID: %b\r\nX-Sidecar-Route: %b" % (
+            request_id, call.correlation_id.encode(), request_id, call.route.encode(),
+        )  # fmt: skip
 
     def _ours(self, call: Call, *, sent_id: bool) -> bytes:
         request_id = call.id.encode()
@@ -123,6 +144,19 @@ def answerer(call: Call) -> bytes:
 def category(status: int) -> bytes:
     """What kind of failure a status of 400 or more is, from a closed set."""
     return _CATEGORIES.get(status) or (b"server" if status >= 500 else b"unknown")
+
+
+def _tell_llm(lines: list[bytes], reply: Reply) -> None:
+    """The model that a chain chose, and what it was not told of the request. Names of fields are the caller's words."""
+    if reply.model:
+        lines.append(b"X-Sidecar-Model: " + _visible(reply.model))
+    if reply.dropped:
+        dropped = b", ".join(_visible(name) for name in reply.dropped)
+        lines.append(b"X-Sidecar-Dropped: " + dropped[:LONGEST_DROPPED])
+
+
+def _visible(text: str) -> bytes:
+    return bytes(byte if 0x21 <= byte <= 0x7E and byte != 0x2C else 0x3F for byte in text.encode())
 
 
 def _category(status: int) -> bytes:

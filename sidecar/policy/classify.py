@@ -42,6 +42,8 @@ class Rules:
     max_retry_after: float
     max_rest: float
     give_up_after: float = GIVE_UP_AFTER
+    refusal_next: bool = False
+    """A content refusal is routed around: row 16."""
     grpc_codes: frozenset[str] = RETRYABLE_CODES
 
     @property
@@ -70,6 +72,7 @@ CANNOT_CARRY = Outcome("cannot_carry", Verdict.NOTHING, next=True)
 UNKNOWN_MODEL = Outcome("unknown_model", Verdict.NOTHING, next=True)
 CONTEXT_LENGTH = Outcome("context_length", Verdict.SUCCESS, next=True)
 REFUSAL = Outcome("refusal", Verdict.SUCCESS)
+REFUSAL_NEXT = Outcome("refusal", Verdict.SUCCESS, next=True)
 FALSE_EMPTY_BODY = Outcome("false_empty_body", Verdict.NOTHING, Same.AT_ONCE, next=True)
 AUTH_FAILED = Outcome("auth_failed", Verdict.NOTHING, next=True, rest=AUTH_REST)
 UNIMPLEMENTED = Outcome("unimplemented", Verdict.NOTHING, next=True)
@@ -184,7 +187,7 @@ def _by_sign(sign: Sign, rules: Rules) -> Outcome:
     if sign is Sign.CONTEXT_LENGTH:  # row 15
         return CONTEXT_LENGTH
     if sign is Sign.REFUSAL:  # row 16
-        return REFUSAL
+        return REFUSAL_NEXT if rules.refusal_next else REFUSAL
     if sign is Sign.FALSE_EMPTY_BODY:  # row 18
         return FALSE_EMPTY_BODY
     return _ROUTER_OK_FALSE.get(sign, CLIENT_ERROR)  # row 19; a message's size is the call's own matter: row 21

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sidecar.call import Call, Summary
+    from sidecar.llm import Ask
     from sidecar.telemetry.lines import Fields, Format, Timestamp
     from sidecar.telemetry.log_writer import LogWriter
 
 SLOW = 1.0
 """A call that took so long (seconds) is never left out by the sample."""
+
+LONGEST_MODEL = 128
+"""Characters of a model's name in a line: it is the caller's word."""
 
 LONGEST_PATH = 2048
 """Bytes of a path that are logged: the buffer's bound holds even if every caller sends a long one."""
@@ -92,6 +96,8 @@ class AccessLog:
             "bytes_in": call.body.received,
             "bytes_out": call.bytes_out,
         }
+        if call.llm is not None:
+            _tell_llm(fields, call.llm)
         if call.traceparent:  # 00-<32 hex>-<16 hex>-<2 hex> (W3C Trace Context, section 3.2)
             fields["trace_id"] = call.traceparent[3:35].decode()
         self._writer.write(self._render(fields))
@@ -103,3 +109,12 @@ class AccessLog:
         if call.attempts > 1 or summary.seconds >= SLOW:
             return True
         return self._random() < self._sample
+
+
+def _tell_llm(fields: Fields, ask: Ask) -> None:
+    """Which model answered, or was asked for, and what it cost."""
+    if model := ask.answered_by or ask.model:
+        fields["model"] = model[:LONGEST_MODEL]
+    if ask.usage is not None:
+        usage = ask.usage
+        fields["tokens"] = {"input": usage.input, "output": usage.output, "cached": usage.cached}

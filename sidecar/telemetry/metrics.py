@@ -22,7 +22,7 @@ from prometheus_client.exposition import choose_encoder
 from sidecar.telemetry.series import Family, Histogram, Number, SeriesLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from prometheus_client.core import Metric
 
@@ -169,6 +169,16 @@ class TargetSeries:
     def budget_exhausted(self) -> None:
         self._child(self._metrics.budget, self.upstream).value += 1
 
+    def spent(self, model: str, kind: str, tokens: int) -> None:
+        """So many tokens of a kind: input, output, cached or wasted."""
+        if tokens:
+            self._child(self._metrics.tokens, self.upstream, model, kind).value += tokens
+
+    def streamed(self, events: Mapping[str, int]) -> None:
+        """A stream had so many events of each kind."""
+        for kind, count in events.items():
+            self._child(self._metrics.stream_events, self.upstream, kind).value += count
+
     def retire(self) -> None:
         self._live = False
 
@@ -210,6 +220,8 @@ class Metrics:
             "circuit_breaker_transitions_total", "Moves of a breaker.", "service", "to", upstreams=("service",)
         )
         self.limited = counter("rate_limit_exceeded_total", "Calls refused by a rate limit.", "endpoint", "identifier")
+        self.tokens = counter("sidecar_tokens_total", "Tokens of LLM answers.", "upstream", "model", "kind")
+        self.stream_events = counter("sidecar_stream_events_total", "Events of LLM streams.", "upstream", "kind")
         self.reloads = counter("sidecar_config_reloads_total", "Reloads of the policy file.", "result")
         self.inflight = Family(Number, limit, "sidecar_inflight", "Calls under way.", ("route",), kind="gauge")
         self.durations = duration("http_request_duration_seconds", "Time of a call.", "method", "endpoint")
@@ -225,8 +237,9 @@ class Metrics:
         self.reload_failed = False
         self._families: tuple[Family[Number] | Family[Histogram], ...] = (
             self.requests, self.errors, self.grpc_requests, self.attempts, self.retries, self.budget,
-            self.replay_skipped, self.fallbacks, self.transitions, self.limited, self.reloads, self.inflight,
-            self.durations, self.grpc_durations, self.attempt_durations, self.ttfb, self.overhead,
+            self.replay_skipped, self.fallbacks, self.transitions, self.limited, self.tokens, self.stream_events,
+            self.reloads, self.inflight, self.durations, self.grpc_durations, self.attempt_durations, self.ttfb,
+            self.overhead,
         )  # fmt: skip
         self._dropped = dropped
         self._version = version

@@ -16,10 +16,11 @@ from sidecar.telemetry.metrics import NO_ROUTE, OTHER_METHOD, STATES, category
 from sidecar.telemetry.series import OTHER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from sidecar.call import Call, Outcome, Summary
     from sidecar.errors import Refused
+    from sidecar.llm import Usage
     from sidecar.telemetry.access_log import AccessLog
     from sidecar.telemetry.events import Events
     from sidecar.telemetry.metrics import Metrics
@@ -60,9 +61,9 @@ class Telemetry:
         """What hears the calls of a route; `limit_key` is its rate limit's key as written in the file."""
         return RouteWatch(self, name, limit_key)
 
-    def target(self, route: str, upstream: str) -> TargetWatch:
-        """What hears the attempts of a route on an upstream."""
-        return TargetWatch(self, route, upstream)
+    def target(self, route: str, upstream: str, model: str = "") -> TargetWatch:
+        """What hears the attempts of a route on an upstream; `model` as the file names it, empty for others."""
+        return TargetWatch(self, route, upstream, model)
 
     def breaker_moved(self, breaker: Named, old: str, new: str) -> None:
         """A breaker went from one state to another (a listener of `Breaker`)."""
@@ -140,11 +141,12 @@ def _nothing_known(_path: bytes) -> str:
 
 
 class TargetWatch:
-    """Hears the attempts of one route on one upstream."""
+    """Hears the attempts of one route on one upstream, of an LLM provider on one model."""
 
-    __slots__ = ("_route", "_series", "_telemetry", "_upstream")
+    __slots__ = ("_model", "_route", "_series", "_telemetry", "_upstream")
 
-    def __init__(self, telemetry: Telemetry, route: str, upstream: str) -> None:
+    def __init__(self, telemetry: Telemetry, route: str, upstream: str, model: str = "") -> None:
+        self._model = model or OTHER
         self._telemetry = telemetry
         self._route = route
         self._upstream = upstream
@@ -152,6 +154,17 @@ class TargetWatch:
 
     def attempted(self, call: Call, outcome: Outcome, seconds: float, ttfb: float) -> None:  # noqa: ARG002 - the observer's interface
         self._series.attempted(outcome.label, seconds, ttfb)
+
+    def spent(self, call: Call, usage: Usage, *, wasted: bool) -> None:  # noqa: ARG002 - the observer's interface
+        if wasted:
+            self._series.spent(self._model, "wasted", usage.total)
+            return
+        self._series.spent(self._model, "input", usage.input)
+        self._series.spent(self._model, "output", usage.output)
+        self._series.spent(self._model, "cached", usage.cached)
+
+    def streamed(self, events: Mapping[str, int]) -> None:
+        self._series.streamed(events)
 
     def retried(self, call: Call, reason: str) -> None:
         self._series.retried(reason)

@@ -80,6 +80,12 @@ class _Place:
     def sent(self) -> None:
         self._attempt.sent()
 
+    def began(self) -> None:
+        self._attempt.began()
+
+    async def resume(self) -> Reply | None:
+        return await self._attempt.resume()
+
     def keep_slot(self) -> Callable[[], None]:
         self._free = self._attempt.keep_slot()
         return self._give_back

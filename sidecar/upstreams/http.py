@@ -139,6 +139,7 @@ class HttpUpstream:
                 reply.trailers = forwardable(connection.trailers)[0]
                 reply.whole = None
             reply.chunks = _Chunks(reply, head.whole, connection, sender)
+            reply.hasten = connection.hasten
         return reply
 
     async def aclose(self) -> None:

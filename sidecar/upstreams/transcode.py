@@ -66,14 +66,14 @@ _TOLD = (b"retry-after", b"x-ratelimit-")
 _JSON = (b"Content-Type", b"application/json")
 
 
-def gateway_carries(call: Call) -> bool:
-    """c-gateway serves HTTP, and of gRPC the one method that has a codec."""
-    return call.wire is Wire.HTTP or call.path == DECIDE
+def gateway_cannot(call: Call) -> str:
+    """Why c-gateway cannot carry the call: it serves HTTP, and of gRPC the one method that has a codec."""
+    return "" if call.wire is Wire.HTTP or call.path == DECIDE else "not_translatable: it carries HTTP and Decide"
 
 
-def router_carries(call: Call) -> bool:
-    """The Router serves gRPC, and of HTTP the decides."""
-    return call.wire is Wire.GRPC or is_http_decide(call)
+def router_cannot(call: Call) -> str:
+    """Why the Router cannot carry the call: it serves gRPC, and of HTTP the decides."""
+    return "" if call.wire is Wire.GRPC or is_http_decide(call) else "not_translatable: it carries gRPC and decides"
 
 
 def is_http_decide(call: Call) -> bool:

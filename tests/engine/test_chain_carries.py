@@ -19,13 +19,13 @@ pytestmark = pytest.mark.virtual_time
 ONE = {"failure_threshold": 1}
 
 
-def only_decides(call: Call) -> bool:
-    return call.path == b"/decide"
+def only_decides(call: Call) -> str:
+    return "" if call.path == b"/decide" else "not_translatable: it is no decide"
 
 
 def limited(target: Target) -> Target:
     """It carries decides alone."""
-    target.carries = only_decides
+    target.cannot = only_decides
     return target
 
 

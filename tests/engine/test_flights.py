@@ -10,6 +10,7 @@ import pytest
 from sidecar.call import Facts, Reply, What
 from sidecar.engine.flights import Flights
 from sidecar.errors import CircuitOpen, IdempotencyMismatch, MethodNotAllowed, RateLimited, Refused
+from tests.kit.stage import a_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +40,7 @@ class Theatre:
         self.calls = 0
 
     async def call(self, key: str = "k", body: bytes = BODY) -> Reply | None:
-        while (flight := self.flights.join(key, body)) is not None:
+        while (flight := self.flights.join(key, body, a_call())) is not None:
             reply = await flight.reply()
             if reply is not None:
                 return reply
@@ -202,8 +203,8 @@ async def test_who_leaves_harms_nobody() -> None:
 
 async def test_who_leaves_in_the_moment_of_landing_harms_nobody() -> None:
     flights = Flights()
-    assert flights.join("k", BODY) is None
-    joined = [flights.join("k", BODY) for _ in range(2)]
+    assert flights.join("k", BODY, a_call()) is None
+    joined = [flights.join("k", BODY, a_call()) for _ in range(2)]
     tasks = [asyncio.create_task(flight.reply()) for flight in joined if flight is not None]
     await asyncio.sleep(0)
     tasks[0].cancel()
@@ -216,9 +217,9 @@ async def test_who_leaves_in_the_moment_of_landing_harms_nobody() -> None:
 
 async def test_those_who_left_are_not_kept() -> None:
     flights = Flights()
-    flights.join("k", BODY)
+    flights.join("k", BODY, a_call())
     for _ in range(100):
-        flight = flights.join("k", BODY)
+        flight = flights.join("k", BODY, a_call())
         assert flight is not None
         leaving = asyncio.create_task(flight.reply())
         await asyncio.sleep(0)
@@ -231,8 +232,8 @@ async def test_those_who_left_are_not_kept() -> None:
 
 async def test_a_reply_that_landed_before_it_was_awaited_is_given() -> None:
     flights = Flights()
-    flights.join("k", BODY)
-    flight = flights.join("k", BODY)
+    flights.join("k", BODY, a_call())
+    flight = flights.join("k", BODY, a_call())
     assert flight is not None
     flights.land("k", replied())
     reply = await flight.reply()

@@ -20,7 +20,7 @@ def test_without_weights_the_chain_is_the_file_s_order() -> None:
     def no_dice() -> float:
         raise AssertionError
 
-    assert Route("r", (), FakeRouteObserver("r", Transcript()), 1.0).order(no_dice) == ()
+    assert Route("r", (), FakeRouteObserver("r", Transcript()), 1.0).chain(a_call(), no_dice) == ()
 
 
 def outgoing(target: bytes, **told: bytes) -> bytes:

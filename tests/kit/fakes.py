@@ -11,9 +11,10 @@ from sidecar.errors import UpstreamError
 from tests.kit.virtual_loop import START
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from sidecar.call import Attempt, Call, Outcome, Summary
+    from sidecar.llm import Usage
     from sidecar.policy.breaker import Breaker
 
 FAILURES = {
@@ -183,6 +184,12 @@ class FakeTargetObserver:
     def attempted(self, call: Call, outcome: Outcome, seconds: float, ttfb: float) -> None:
         self._transcript(f"{self._name}: {outcome.label}")
         self.times.append((round(seconds, 3), round(ttfb, 3)))
+
+    def spent(self, call: Call, usage: Usage, *, wasted: bool) -> None:
+        self._transcript(f"{self._name} {'wasted' if wasted else 'spent'} {usage.input}+{usage.output}")
+
+    def streamed(self, events: Mapping[str, int]) -> None:
+        self._transcript(f"{self._name} streamed {dict(events)}")
 
     def retried(self, call: Call, reason: str) -> None:
         self._transcript(f"{self._name} again: {reason}")

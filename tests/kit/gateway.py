@@ -144,6 +144,12 @@ class OneAttempt:
     def sent(self) -> None:
         self.clock_started += 1
 
+    def began(self) -> None:
+        raise AssertionError("no answer is held back here")
+
+    async def resume(self) -> Reply | None:
+        raise AssertionError("no stream is continued here")
+
     def keep_slot(self) -> Callable[[], None]:
         self.kept += 1
         return self._free

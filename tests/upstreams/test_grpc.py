@@ -22,7 +22,7 @@ from tests.kit.stage import a_call
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sidecar.call import Call
+    from sidecar.call import Call, Reply
 
 
 class Attempt:
@@ -30,6 +30,12 @@ class Attempt:
     fresh = False
 
     def sent(self) -> None: ...
+
+    def began(self) -> None:
+        raise AssertionError("no answer is held back here")
+
+    async def resume(self) -> Reply | None:
+        raise AssertionError("no stream is continued here")
 
     def keep_slot(self) -> Callable[[], None]:
         return lambda: None

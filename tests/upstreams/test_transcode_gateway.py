@@ -13,7 +13,7 @@ from sidecar.call import Call, Facts, Sign, What, Wire
 from sidecar.dialects.beamline import DECIDE
 from sidecar.errors import UpstreamError
 from sidecar.pb.beamline.flow.v1.flow_pb2 import Message, RouteDecision, RouteRequest
-from sidecar.upstreams.transcode import GatewayDecides, gateway_carries
+from sidecar.upstreams.transcode import GatewayDecides, gateway_cannot
 from tests.kit.decides import DOCUMENTED, REAL, ROUTE_REQUEST, TRACE
 from tests.kit.gateway import OneAttempt
 from tests.kit.inner import Inner, grpc_call, http_answer, http_call, in_pieces, still_coming
@@ -188,11 +188,11 @@ async def test_a_call_that_goes_in_a_circle_is_known_across_protocols() -> None:
 # What cannot be carried.
 
 
-async def test_c_gateway_carries_http_and_of_grpc_the_decides() -> None:
-    assert gateway_carries(http_call(b"", path=b"/anything"))
-    assert gateway_carries(grpc_call(b""))
+async def test_c_gateway_cannot_http_and_of_grpc_the_decides() -> None:
+    assert not gateway_cannot(http_call(b"", path=b"/anything"))
+    assert not gateway_cannot(grpc_call(b""))
     other = grpc_call(b"", method=b"/beamline.flow.v1.RouterAdmin/GetPolicy")
-    assert not gateway_carries(other)
+    assert gateway_cannot(other)
     assert (await refused(other)).what is What.CANNOT_CARRY
 
 

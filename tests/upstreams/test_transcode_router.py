@@ -12,7 +12,7 @@ from sidecar.call import Call, Facts, Sign, What, Wire
 from sidecar.dialects.beamline import DECIDE
 from sidecar.errors import UpstreamError
 from sidecar.pb.beamline.flow.v1.flow_pb2 import Message, RouteDecision, RouteRequest
-from sidecar.upstreams.transcode import RouterDecides, router_carries
+from sidecar.upstreams.transcode import RouterDecides, router_cannot
 from tests.kit.decides import DOCUMENTED, REAL, ROUTE_REQUEST, TRACE
 from tests.kit.gateway import OneAttempt
 from tests.kit.inner import Inner, grpc_answer, grpc_call, grpc_status, http_call, in_pieces, still_coming
@@ -175,14 +175,14 @@ async def test_a_field_that_cannot_stand_in_metadata(value: bytes) -> None:
     )
 
 
-async def test_the_router_carries_grpc_and_of_http_the_decides() -> None:
-    assert router_carries(grpc_call(b"", method=b"/any/Method"))
-    assert router_carries(http_call(b""))
-    assert router_carries(http_call(b"", path=b"/api/v1/messages"))
+async def test_the_router_cannot_grpc_and_of_http_the_decides() -> None:
+    assert not router_cannot(grpc_call(b"", method=b"/any/Method"))
+    assert not router_cannot(http_call(b""))
+    assert not router_cannot(http_call(b"", path=b"/api/v1/messages"))
     get, tunnel = http_call(b""), http_call(b"")
     get.method, tunnel.upgrade = b"GET", b"websocket"
     for call in (get, tunnel, http_call(b"", path=b"/api/v1/routes/decide/1"), http_call(b"", path=b"/v1/messages")):
-        assert not router_carries(call)
+        assert router_cannot(call)
         assert (await refused(call)).what is What.CANNOT_CARRY
 
 

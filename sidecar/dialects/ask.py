@@ -1,0 +1,153 @@
+"""What an LLM call asks for, read once off its path and body.
+
+Whose dialect a call speaks shows in its path, else in the fields that its client sends. Of
+the body no more is read than decides where the call may go: everything else is the target's to judge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from sidecar.dialects.provider_state import names_state
+from sidecar.errors import InvalidRequest
+from sidecar.llm import Ask, Dialect, Kind
+
+if TYPE_CHECKING:
+    from sidecar.call import Call
+    from sidecar.llm import Document, LlmOptions
+
+VERSION = b"/v1"
+"""The version prefix of both APIs: what stands below it is appended to the upstream's URL."""
+
+INFER = b"/infer"
+"""One path for chat/completions, completions and embeddings, told apart by the body."""
+
+_KINDS = {b"/" + kind.value.encode(): kind for kind in Kind if kind.value}
+_BY_FIELD = (("messages", Kind.CHAT), ("prompt", Kind.COMPLETIONS), ("input", Kind.EMBEDDINGS))
+_OF_ANTHROPIC = frozenset({Kind.MESSAGES, Kind.COUNT_TOKENS})
+_READS = frozenset({b"GET", b"HEAD"})
+CREDENTIALS = (b"authorization", b"x-api-key", b"api-key")
+"""Fields in which a caller may send its own."""
+
+BYTES_PER_TOKEN = 4
+"""Of English text, about; what else stands in a body (names of fields, base64) makes the estimate a high one."""
+
+UNTOLD_OUTPUT = 256
+"""Tokens of an answer to a request that names no most, for the estimate: a page."""
+
+_MOST_KEYS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+
+
+def wants_body(call: Call) -> bool:
+    """Whether the body decides where the call goes: it is then held whole."""
+    return call.method == b"POST" and (_kind(call) is not None or _path(call)[0] == INFER)
+
+
+def read_ask(call: Call, options: LlmOptions) -> Ask:
+    """What the call asks for; its body is whole if `wants_body`. A call that may be sent twice is marked so.
+
+    Raises `InvalidRequest` for a body that is no JSON object.
+    """
+    path, query = _path(call)
+    posted = call.method == b"POST"
+    kind = _kind(call) if posted else None
+    if call.method in _READS and (path == b"/models" or path.startswith(b"/models/")):
+        return Ask(_dialect(call, Kind.MODELS), Kind.MODELS, path, query, credential=_digest(call))
+    if not posted or (kind is None and path != INFER):
+        tied = kind is None
+        return Ask(_dialect(call, Kind.OTHER), Kind.OTHER, path, query, credential=_digest(call), tied=tied)
+    body = call.body.whole or b""
+    if call.fields.get(b"content-encoding", b"identity") != b"identity":
+        if kind is None:
+            raise InvalidRequest("an encoded body cannot be read: /infer needs it plain")
+        # Nobody here can read it: it goes as it is to whoever speaks the caller's dialect.
+        return Ask(_dialect(call, kind), kind, path, query, credential=_digest(call), tied=True)
+    document = _document(body)
+    if kind is None:
+        kind = next((kind for field, kind in _BY_FIELD if field in document), None)
+        if kind is None:
+            raise InvalidRequest("/infer needs messages, prompt or input in its body")
+        path = b"/" + kind.value.encode()
+    model = document.get("model")
+    ask = Ask(
+        dialect=_dialect(call, kind),
+        kind=kind,
+        path=path,
+        query=query,
+        document=document,
+        model=model if isinstance(model, str) else "",
+        stream=document.get("stream") is True,
+        usage_asked=_usage_asked(document),
+        reasoning=_reasoning(document),
+        tied=names_state(body, document),
+        credential=_digest(call),
+        estimate=len(body) // BYTES_PER_TOKEN + _most(document),
+        options=options,
+    )
+    if kind is not Kind.RESPONSES or not (document.get("background") or document.get("conversation")):
+        call.idempotent = True
+    return ask
+
+
+def _path(call: Call) -> tuple[bytes, bytes]:
+    """The path below the version prefix, and the query with its mark."""
+    path, mark, query = (call.outgoing or call.target).partition(b"?")
+    if path.startswith(VERSION + b"/") or path == VERSION:
+        path = path[len(VERSION) :] or b"/"
+    return path, mark + query
+
+
+def _kind(call: Call) -> Kind | None:
+    kind = _KINDS.get(_path(call)[0])
+    return None if kind is Kind.MODELS else kind
+
+
+def _dialect(call: Call, kind: Kind) -> Dialect:
+    if kind in _OF_ANTHROPIC:
+        return Dialect.ANTHROPIC
+    if kind in (Kind.OTHER, Kind.MODELS) and (b"anthropic-version" in call.fields or b"x-api-key" in call.fields):
+        return Dialect.ANTHROPIC
+    return Dialect.OPENAI
+
+
+def _document(body: bytes) -> Document:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"the body is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidRequest("the body is not a JSON object")
+    return document
+
+
+def _usage_asked(document: Document) -> bool:
+    options = document.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _reasoning(document: Document) -> bool:
+    """Does it ask for reasoning (OpenAI) or thinking (Anthropic)?"""
+    effort = document.get("reasoning_effort")
+    if isinstance(effort, str) and effort not in ("none", "minimal"):
+        return True
+    asked: Any = document.get("reasoning")
+    if isinstance(asked, dict) and asked.get("effort") not in (None, "none", "minimal"):
+        return True
+    asked = document.get("thinking")
+    return isinstance(asked, dict) and asked.get("type") in ("enabled", "adaptive")
+
+
+def _most(document: Document) -> int:
+    for key in _MOST_KEYS:
+        most = document.get(key)
+        if isinstance(most, int) and most > 0:
+            return most
+    return UNTOLD_OUTPUT
+
+
+def _digest(call: Call) -> str:
+    sent = [call.fields[name] for name in CREDENTIALS if name in call.fields]
+    return hashlib.blake2b(b"\0".join(sent), digest_size=16).hexdigest() if sent else ""

@@ -1,0 +1,25 @@
+"""What a runtime is given besides its settings."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sidecar.telemetry.observers import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a runtime is given besides its settings. `clock` is the loop's, in seconds."""
+
+    telemetry: Telemetry
+    environ: Mapping[str, str]
+    via: bytes
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    rng: Callable[[], float] = random.random

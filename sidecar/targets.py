@@ -1,0 +1,198 @@
+"""Routes and their targets, compiled from settings: what calls follow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidecar.call import NO_DEADLINE
+from sidecar.dialects import beamline
+from sidecar.dialects.ask import read_ask, wants_body
+from sidecar.engine.route import Llm, Route, Service, Target
+from sidecar.policy.budget import RetryBudget
+from sidecar.policy.classify import GIVE_UP_AFTER, Rules
+from sidecar.policy.rest import Rest, Rests
+from sidecar.settings import CircuitBreakerSettings, ConcurrencySettings
+from sidecar.settings.protocols import PROVIDERS
+from sidecar.upstreams.llm import LlmUpstream
+from sidecar.upstreams.llm_request import Model
+from sidecar.upstreams.models_list import ModelsList
+from sidecar.upstreams.transcode import LONGEST_REQUEST, gateway_cannot, router_cannot
+from sidecar.wiring_llm import ANY_MODEL, model_of, named_models, options_of, provider_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidecar.call import Call
+    from sidecar.config.resolve import Resolved, ResolvedRoute, ResolvedTarget, ResolvedUpstream
+    from sidecar.parts import Parts
+    from sidecar.services import Services
+    from sidecar.settings import RetrySettings, Settings
+    from sidecar.surroundings import Surroundings
+
+CANNOT: dict[str, Callable[[Call], str]] = {"c-gateway": gateway_cannot, "router": router_cannot}
+"""Protocols whose targets carry only some of the calls that may come by a route."""
+
+
+class Targets:
+    """Compiles the routes of one configuration. `rests` are those of each upstream's targets."""
+
+    def __init__(
+        self, settings: Settings, resolved: Resolved, around: Surroundings, parts: Parts, services: Services
+    ) -> None:
+        self._settings = settings
+        self._resolved = resolved
+        self._around = around
+        self._parts = parts
+        self._services = services
+        self._named = named_models(resolved.routes)
+        self.rests: dict[str, list[Rest]] = {}
+
+    def route(self, route: ResolvedRoute) -> Route:
+        match, limits, key = route.match, route.limits, "global"
+        if route.rate_limit is not None:
+            key = route.rate_limit.key
+        slots, most = route.concurrency, limits.max_inflight
+        if most:  # both may be set: the smaller counts
+            slots = slots or ConcurrencySettings(max=most)
+            slots = slots.model_copy(update={"max": min(slots.max, most)})
+        concurrency = self._services.concurrency(f"route {route.name}", slots)
+        own_limits = limits.model_fields_set
+        return Route(
+            name=route.name,
+            targets=tuple(self._target(route, link) for link in route.targets),
+            llm=self._llm(route),
+            observer=self._around.telemetry.route(route.name, key),
+            deadline=route.deadline or NO_DEADLINE,
+            idempotent=route.idempotent,
+            idempotent_paths=self._idempotent_paths(route),
+            weights=None if route.weights is None else tuple(float(weight) for weight in route.weights),
+            limit=self._services.limit(f"route {route.name}", route.rate_limit),
+            concurrency=concurrency,
+            replay_buffer=max(link.retry.replay_buffer for link in route.targets),
+            max_body_bytes=limits.max_body_bytes,
+            max_headers=limits.max_headers if "max_headers" in own_limits else 0,
+            max_header_bytes=limits.max_header_bytes if "max_header_bytes" in own_limits else 0,
+            host=(match.host or "").lower().encode(),
+            grpc=(match.grpc or "").encode(),
+            path=(match.path or "/*").encode(),
+            methods=frozenset(method.encode() for method in match.methods),
+            headers=tuple((name.lower().encode(), value.encode()) for name, value in match.headers.items()),
+            strip=route.strip.encode(),
+            rewrite=route.rewrite.encode(),
+        )
+
+    def _target(self, route: ResolvedRoute, link: ResolvedTarget, asked: str = "") -> Target:
+        """`asked`: of a chain that names no model, the one that its calls ask for, if the file names it elsewhere."""
+        if link.static:
+            return self._static_target(route, link)
+        parts, around, retry = self._parts, self._around, link.retry
+        upstream = self._resolved.upstreams[link.upstream]
+        protocol, provider, scope, model = upstream.settings.protocol, None, "", None
+        rest: Rest
+        if protocol in PROVIDERS:
+            provider, model = provider_of(upstream), model_of(link)
+            named = link.model or asked
+            scope = named if (link.upstream, named) in self._named else ANY_MODEL
+            rest = parts.get("rest", f"{link.upstream}/{scope}", None, Rests)
+        else:
+            rest = parts.get("rest", f"{route.name}/{link.upstream}", None, Rest)
+        service = self._services.get(upstream, scope, model)
+        self.rests.setdefault(link.upstream, []).append(rest)
+        # Without a breaker the addresses still hear what is a failure.
+        circuit = upstream.circuit_breaker or CircuitBreakerSettings()
+        shares = (retry.budget, retry.budget_min_per_second)
+        timeout = upstream.timeout
+        cannot = CANNOT.get(protocol)
+        if isinstance(service.upstream, LlmUpstream):
+            cannot = service.upstream.cannot
+        return Target(
+            name=f"{link.upstream}/{link.model}" if link.model else link.upstream,
+            service=service,
+            rest=rest,
+            budget=parts.get("budget", link.upstream, shares, lambda: RetryBudget(*shares, around.clock)),
+            retry=retry,
+            rules=_rules(route, upstream, retry, frozenset(circuit.failure_statuses)),
+            observer=around.telemetry.target(route.name, link.upstream, "" if provider is None else scope),
+            attempt_timeout=timeout.attempt,
+            cannot=cannot,
+            collects=LONGEST_REQUEST if protocol == "c-gateway" else 0,
+            first_token=timeout.first_token if provider is not None else 0.0,
+            first_token_set="first_token" in timeout.model_fields_set,
+            own_credential=provider is None or provider.own,
+            prefill=link.prefill,
+            upstream=link.upstream,
+        )
+
+    def _static_target(self, route: ResolvedRoute, link: ResolvedTarget) -> Target:
+        around, retry = self._around, link.retry
+        name = f"static/{link.upstream}"
+        shares = (retry.budget, retry.budget_min_per_second)
+        return Target(
+            name=name,
+            service=self._services.static(link.upstream),
+            rest=Rest(),
+            budget=RetryBudget(*shares, around.clock),
+            retry=retry,
+            rules=_rules(route, None, retry, frozenset()),
+            observer=around.telemetry.target(route.name, name),
+            static=True,
+        )
+
+    def _llm(self, route: ResolvedRoute) -> Llm | None:
+        """What the route knows of LLM calls, None where no target is for them."""
+        if not route.llm:
+            return None
+        asked = {model for _, model in self._named} - set(route.models)
+        return Llm(
+            read=read_ask,
+            wants=wants_body,
+            options=options_of(route),
+            longest=self._settings.limits.max_held_bytes,
+            chains={name: tuple(self._target(route, link) for link in chain) for name, chain in route.models.items()},
+            known={model: tuple(self._target(route, link, model) for link in route.targets) for model in sorted(asked)},
+            models=self._models(route),
+        )
+
+    def _models(self, route: ResolvedRoute) -> Target:
+        """What answers for the list of models: those of the file, and those of the route's providers."""
+        links = {link.upstream: link for link in reversed(route.targets) if not link.static}
+        upstreams = [self._resolved.upstreams[name] for name in reversed(links)]
+        providers = [one for one in upstreams if one.settings.protocol in PROVIDERS]
+        clients = {one.name: self._services.get(one, ANY_MODEL, Model()).upstream for one in providers}
+        retry = route.targets[0].retry
+        return Target(
+            name="models",
+            service=Service("models", ModelsList(tuple(route.models), clients)),
+            rest=Rest(),
+            budget=RetryBudget(retry.budget, retry.budget_min_per_second, self._around.clock),
+            retry=retry,
+            rules=_rules(route, None, retry, frozenset()),
+            observer=self._around.telemetry.target(route.name, "models"),
+        )
+
+    def _idempotent_paths(self, route: ResolvedRoute) -> frozenset[bytes]:
+        """What the Router's protocol knows to be safe to send twice."""
+        upstreams = (self._resolved.upstreams[link.upstream] for link in route.targets if not link.static)
+        known = any(upstream.settings.protocol in CANNOT for upstream in upstreams)
+        return beamline.IDEMPOTENT if route.match.grpc and known else frozenset()
+
+
+def _rules(
+    route: ResolvedRoute, upstream: ResolvedUpstream | None, retry: RetrySettings, failure_statuses: frozenset[int]
+) -> Rules:
+    """`upstream` is None where we answer ourselves."""
+    protocol = "http" if upstream is None else upstream.settings.protocol
+    waits = upstream is not None and protocol in PROVIDERS and upstream.timeout.first_token
+    return Rules(
+        protocol=protocol,
+        # Of HTTP the Router takes decides only, and a decide may be repeated.
+        idempotent=route.idempotent or (protocol == "router" and not route.match.grpc),
+        statuses=frozenset(retry.statuses),
+        failure_statuses=failure_statuses,
+        patience=retry.patience,
+        max_retry_after=retry.max_retry_after,
+        max_rest=retry.max_rest,
+        give_up_after=waits or GIVE_UP_AFTER,
+        refusal_next=route.fallback_on_refusal,
+        grpc_codes=frozenset(retry.grpc_codes),
+    )

@@ -1,0 +1,185 @@
+"""An LLM's answer that is no stream: read whole, looked at, and said in the caller's dialect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import orjson
+
+from sidecar.call import Facts, Sign, What
+from sidecar.dialects.chat_reply import to_completion
+from sidecar.dialects.llm_errors import LlmError, error_of, read_error, sign_of, write_error
+from sidecar.dialects.llm_usage import usage_of_completion, usage_of_message, usage_of_response
+from sidecar.dialects.message_reply import to_message
+from sidecar.dialects.response_reply import to_response
+from sidecar.dialects.translated import BadEvent
+from sidecar.errors import UpstreamError
+from sidecar.llm import Dialect, Kind
+from sidecar.upstreams.transcode_bodies import index
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sidecar.call import Call, Header, Reply
+    from sidecar.llm import Ask, Document, Usage
+    from sidecar.upstreams.llm_request import Model, Provider
+
+LONGEST_ERROR = 64 * 1024
+"""Bytes of an error's body that are read to understand it."""
+
+# What a reply's headers say of bytes that are written anew, and the two names of one id.
+_OF_BYTES = frozenset({b"content-length", b"content-encoding", b"content-md5", b"etag", b"digest"})
+_IDS = {Dialect.OPENAI: (b"request-id", b"x-request-id"), Dialect.ANTHROPIC: (b"x-request-id", b"request-id")}
+
+
+async def read_whole(reply: Reply, most: int) -> bytes | None:
+    """The body, kept in the reply as `whole`; None, and the reply as it was, when it is longer than `most` bytes.
+
+    Raises `UpstreamError`: an answer that is cut has given no evidence (What.RESET).
+    """
+    if reply.whole is not None:
+        return reply.whole if len(reply.whole) <= most else None
+    if reply.chunks is None:
+        reply.whole = b""
+        return b""
+    read: list[bytes] = []
+    size = 0
+    chunks = reply.chunks
+    try:
+        async for chunk in chunks:
+            read.append(chunk)
+            size += len(chunk)
+            if size > most:
+                reply.chunks = _behind(read, chunks)
+                return None
+    except UpstreamError as error:
+        close(reply)
+        raise UpstreamError(replace(error.facts, what=What.RESET)) from error
+    except BaseException:
+        close(reply)
+        raise
+    close(reply)
+    reply.chunks, reply.whole = None, b"".join(read)
+    return reply.whole
+
+
+async def _behind(read: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for chunk in read:
+        yield chunk
+    async for chunk in rest:
+        yield chunk
+
+
+def close(reply: Reply) -> None:
+    """Give back what the reply holds."""
+    if reply.closer is not None:
+        reply.closer.close()
+        reply.closer = None
+
+
+def failed(call: Call, ask: Ask, reply: Reply, body: bytes, provider: Provider, model: Model) -> Reply:
+    """A refusal of the provider's, understood, in the caller's dialect."""
+    return _as_error(call, ask, reply, read_error(reply.status, body), body, provider, model)
+
+
+def failed_at_once(
+    call: Call, ask: Ask, reply: Reply, error: LlmError, document: Document, provider: Provider, model: Model
+) -> Reply:
+    """An error inside a 200, before anything else: nothing has been sent, so the caller gets the status it means."""
+    reply.facts = replace(reply.facts, status=error.status)
+    reply.status, reply.reason = error.status, b""
+    body = orjson.dumps(document) if isinstance(document.get("error"), dict) else None
+    if body is None:
+        reply.status, body = write_error(ask.dialect, error, call.id)
+    _rewritten(reply, body, ask.dialect, b"application/json")
+    return _as_error(call, ask, reply, error, body, provider, model)
+
+
+def _as_error(
+    call: Call, ask: Ask, reply: Reply, error: LlmError, body: bytes, provider: Provider, model: Model
+) -> Reply:
+    sign = sign_of(error)
+    if sign is Sign.OWN_CREDENTIAL_REFUSED and not provider.own:
+        sign = None  # the caller's own: it is the one to be told
+    if sign is Sign.UNKNOWN_MODEL and not model.name:
+        sign = None
+    if sign is not None:
+        reply.facts = replace(reply.facts, sign=sign, detail=error.code or error.type)
+    if ask.dialect is not provider.dialect and ask.kind is not Kind.OTHER:
+        reply.status, body = write_error(ask.dialect, error, call.id)
+        reply.reason = b""
+        _rewritten(reply, body, ask.dialect, b"application/json")
+    return reply
+
+
+def answered(call: Call, ask: Ask, reply: Reply, body: bytes, provider: Provider, model: Model, now: float) -> Reply:
+    """A whole answer of status 200. Raises `UpstreamError` (What.UNPARSEABLE) for what is none."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _no_answer(f"it is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise _no_answer("it is not a JSON object")
+    if "error" in document and document["error"] and not _is_response(document):
+        return failed_at_once(call, ask, reply, error_of(document), document, provider, model)
+    reply.usage, reply.ended = _usage(document, ask.kind, provider.dialect), True
+    if _refused(document, provider.dialect):
+        reply.facts = replace(reply.facts, sign=Sign.REFUSAL)
+    if ask.dialect is not provider.dialect:
+        try:
+            said = _said(document, ask, int(now))
+        except BadEvent as error:
+            raise _no_answer(str(error)) from error
+        _rewritten(reply, orjson.dumps(said), ask.dialect, b"application/json")
+    return reply
+
+
+def _is_response(document: Document) -> bool:
+    """A response that failed has an `error` of its own."""
+    return document.get("object") == "response"
+
+
+def _usage(document: Document, kind: Kind, dialect: Dialect) -> Usage | None:
+    if dialect is Dialect.ANTHROPIC:
+        return usage_of_message(document) if kind is not Kind.COUNT_TOKENS else None
+    return usage_of_response(document) if kind is Kind.RESPONSES else usage_of_completion(document)
+
+
+def _refused(document: Document, dialect: Dialect) -> bool:
+    if dialect is Dialect.ANTHROPIC:
+        return document.get("stop_reason") == "refusal"
+    choices = document.get("choices")
+    if not isinstance(choices, list) or not choices:
+        return False
+    return all(isinstance(choice, dict) and choice.get("finish_reason") == "content_filter" for choice in choices)
+
+
+def _said(document: Document, ask: Ask, created: int) -> Document:
+    if ask.kind is Kind.MESSAGES:
+        return to_message(document)
+    if ask.kind is Kind.RESPONSES:
+        assert ask.document is not None
+        return to_response(document, ask.document, created=created)
+    return to_completion(document, created=created)
+
+
+def _rewritten(reply: Reply, body: bytes, dialect: Dialect, content_type: bytes) -> None:
+    reply.whole, reply.chunks, reply.length = body, None, len(body)
+    rewritten_head(reply, dialect, content_type)
+
+
+def rewritten_head(reply: Reply, dialect: Dialect, content_type: bytes) -> None:
+    """The headers of an answer that is said anew: nothing of the old bytes, the id under the name the client knows."""
+    source, name = _IDS[dialect]
+    headers: list[Header] = [(b"Content-Type", content_type)]
+    for pair in reply.headers:
+        lower = pair[0].lower()
+        if lower == b"content-type" or lower in _OF_BYTES:
+            continue
+        headers.append((name, pair[1]) if lower == source else pair)
+    reply.headers, reply.fields = headers, index(headers)
+
+
+def _no_answer(detail: str) -> UpstreamError:
+    return UpstreamError(Facts(What.UNPARSEABLE, status=200, detail=f"the answer cannot be read: {detail}"))
