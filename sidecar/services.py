@@ -48,7 +48,7 @@ class Services:
         around, parts = self._around, self._parts
         client = self._client(upstream)
         if self._faults:
-            client = Faulty(client, self._faults, around.rng)
+            client = Faulty(client, self._faults, around.rng, idle=upstream.timeout.idle)
         if model is not None:
             longest = self._settings.limits.max_held_bytes
             client = LlmUpstream(client, provider_of(upstream), model, longest=longest, wall=around.wall)
