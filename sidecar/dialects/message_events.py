@@ -146,8 +146,9 @@ class MessageEvents:
 
     def _delta(self, delta: Document) -> bytes:
         out = b""
-        if delta.get("content"):
-            out = self._text(due_text(delta, "content"))
+        if content := delta.get("content"):
+            text = content if isinstance(content, str) else _text_of(delta)
+            out = self._text(text) if text else b""
         if delta.get("refusal"):
             self._refusal += self._keep(due_text(delta, "refusal")).decode()
         if (calls := delta.get("tool_calls")) is not None:
@@ -273,6 +274,20 @@ class MessageEvents:
         self._kept += size
         if self._kept > LONGEST:
             raise BadEvent(f"more than {LONGEST} bytes of tool calls")
+
+
+def _text_of(delta: Document) -> str:
+    """Of content in parts of text and thinking, as Mistral's reasoning models say it."""
+    if not isinstance(delta["content"], list):
+        return due_text(delta, "content")
+    text = ""
+    for part in delta["content"]:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "text":
+            text += due_text(part, "text")
+        elif kind != "thinking":
+            raise BadEvent(f"content: a message has no place for a part of type {kind!r:.60}")
+    return text
 
 
 def _optional(document: Document, name: str) -> str:

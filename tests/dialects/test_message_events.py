@@ -100,6 +100,14 @@ def test_reasoning_is_dropped() -> None:
     assert b"Hm." not in stream
 
 
+def test_content_in_parts_of_text_and_thinking() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    stream = told(
+        ROLE, chunk({"content": [thought]}), chunk({"content": [{"type": "text", "text": "a"}]}), chunk({}, "stop")
+    )
+    assert said(stream) == ["0 text", "0 + a", "0 stops", "end_turn"]
+
+
 @pytest.mark.parametrize(
     ("finish_reason", "stop_reason"),
     [
@@ -196,6 +204,8 @@ def test_more_cached_than_there_was_is_never_less_than_nothing() -> None:
     "chunks",
     [
         (chunk({"content": ["a"]}),),
+        (chunk({"content": [{"type": "image_url", "image_url": {}}]}),),
+        (chunk({"content": [{"type": "text", "text": None}]}),),
         (chunk({"content": 7}),),
         (chunk({"content": "\ud83d"}),),
         (chunk({"refusal": 7}),),
