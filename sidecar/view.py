@@ -13,7 +13,7 @@ from sidecar.config import redacted
 from sidecar.telemetry import process_log
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from sidecar.config import Loaded
     from sidecar.engine.route import Target
@@ -60,7 +60,7 @@ class View:
         now = self.clock()
         routes = self.runtime.routes
         return not routes or any(
-            target.static or target.would_admit(now) for route in routes for target in route.targets
+            target.static or target.would_admit(now) for route in routes for target in route.everywhere()
         )
 
     def access(self) -> Access:
@@ -73,7 +73,7 @@ class View:
         for name, breaker in self.runtime.breakers().items():
             checks[f"circuit_breaker {name}"] = "open" if breaker.state == "open" else "ok"
         for target, left in self._resting():
-            checks[f"target {target.name}"] = f"rests for {left:.0f} s: {target.rest.cause}"
+            checks[f"target {target.service.name}"] = f"rests for {left:.0f} s: {target.rest.cause}"
         exposed = exposure(self.runtime)
         if exposed:
             checks["exposure"] = exposed
@@ -84,7 +84,7 @@ class View:
         return [
             (target, left)
             for route in self.runtime.routes
-            for target in route.targets
+            for target in route.everywhere()
             if (left := target.rest.left(now)) > 0
         ]
 
@@ -112,16 +112,21 @@ class View:
         return {
             route.name: {
                 "match": resolved.match.model_dump(mode="json", exclude_defaults=True),
-                "chain": [
-                    {"target": target.name, "ready": target.static or target.would_admit(now)}
-                    for target in route.targets
-                ],
+                "chain": _chain(route.targets, now),
                 "weights": None if route.weights is None else list(route.weights),
                 "deadline": resolved.deadline or None,
                 "idempotent": route.idempotent,
             }
             for route, resolved in zip(self.runtime.routes, self.runtime.resolved.routes, strict=True)
         }
+
+    def models(self) -> Json:
+        """The chains of `[models]`; they are the same by each route that leads to LLM providers."""
+        now = self.clock()
+        for route in self.runtime.routes:
+            if route.llm is not None:
+                return {name: {"chain": _chain(targets, now)} for name, targets in route.llm.chains.items()}
+        return {}
 
     def upstreams(self) -> Json:
         services, breakers = self.runtime.services(), self.runtime.breakers()
@@ -130,12 +135,15 @@ class View:
         shown: Json = {}
         for name, upstream in self.runtime.resolved.upstreams.items():
             service, breaker = services.get(name), breakers.get(name)
+            of_models = {key: one.state for key, one in breakers.items() if key.startswith(f"{name}/")}
             shown[name] = {
                 "protocol": upstream.settings.protocol,
                 "urls": [_without_userinfo(url) for url in upstream.urls],
-                "circuit_breaker": None if breaker is None else breaker.state,
+                "circuit_breaker": of_models or (None if breaker is None else breaker.state),
                 "resting": {
-                    target.name: round(left, 3) for target, left in self._resting() if target.service.name == name
+                    target.service.name if of_models else target.name: round(left, 3)
+                    for target, left in self._resting()
+                    if target.upstream == name
                 },
                 "connections": [asdict(pool.stats()) for pool in service.pools] if service is not None else [],
                 "channels": channels[name].states() if name in channels else [],
@@ -173,6 +181,10 @@ class View:
 
     def set_log_level(self, level: str) -> None:
         process_log.set_level(level)
+
+
+def _chain(targets: Sequence[Target], now: float) -> list[Json]:
+    return [{"target": target.name, "ready": target.static or target.would_admit(now)} for target in targets]
 
 
 def allowed_hosts(runtime: Runtime) -> frozenset[bytes]:

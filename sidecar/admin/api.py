@@ -28,8 +28,8 @@ LONGEST_WAIT = 300.0
 INDEX = {
     "service": "sidecar",
     "read": [
-        "/livez", "/readyz", "/health", "/metrics", "/circuit-breakers", "/routes", "/upstreams", "/rate-limits",
-        "/listeners", "/config", "/requests/{id}", "/events",
+        "/livez", "/readyz", "/health", "/metrics", "/circuit-breakers", "/routes", "/upstreams", "/models",
+        "/rate-limits", "/listeners", "/config", "/requests/{id}", "/events",
     ],
     "change": [
         "POST /circuit-breakers/{name}/open", "POST /circuit-breakers/{name}/reset", "POST /reload",
@@ -55,6 +55,7 @@ def admin_app(view: AdminView, *, quiet: float = QUIET) -> web.Application:
             web.post("/circuit-breakers/{name:.+}/{move:open|reset|close}", api.move_breaker),
             web.get("/routes", api.told(view.routes)),
             web.get("/upstreams", api.told(view.upstreams)),
+            web.get("/models", api.told(view.models)),
             web.get("/rate-limits", api.told(view.rate_limits)),
             web.get("/listeners", api.told(view.listeners)),
             web.get("/config", api.config),

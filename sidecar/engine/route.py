@@ -212,6 +212,13 @@ class Route:
     rewrite: bytes = b""
     llm: Llm | None = None
 
+    def everywhere(self) -> list[Target]:
+        """All targets that calls by this route may go to, its own first."""
+        if self.llm is None:
+            return list(self.targets)
+        chains = (*self.llm.known.values(), *self.llm.chains.values())
+        return [*self.targets, *(target for chain in chains for target in chain)]
+
     def chain(self, call: Call, rng: Callable[[], float]) -> Sequence[Target]:
         """The targets for one call."""
         if self.llm is None or call.llm is None:

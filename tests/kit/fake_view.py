@@ -68,6 +68,9 @@ class FakeView:
             raise self.bug
         return {"things": {"chain": ["store"]}}
 
+    def models(self) -> Json:
+        return {"smart": {"chain": [{"target": "store/big", "ready": True}]}}
+
     def upstreams(self) -> Json:
         return {"store": {"urls": ["http://127.0.0.1:1"]}}
 
