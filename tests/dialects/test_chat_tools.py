@@ -57,7 +57,7 @@ def test_parameters_are_told_to_be_an_object() -> None:
         (function(parameters={"type": "array"}), "tools.function.parameters: are of type 'array'"),
         (
             function(parameters={"type": ["object", "null"]}),
-            "tools.function.parameters: are of type ['object', 'null']",
+            "tools.function.parameters: are of type […]",
         ),
         (function(parameters=[]), "tools.function.parameters: is no object"),
         (function("mcp.server/read"), "tools.function.name: 'mcp.server/read' is not of"),
@@ -118,7 +118,7 @@ def test_only_the_allowed_tools_are_named(mode: str, expected: str) -> None:
         ({"type": "allowed_tools"}, "tool_choice.allowed_tools: is no object"),
         (
             {"type": "allowed_tools", "allowed_tools": {"tools": [], "mode": []}},
-            "tool_choice.allowed_tools.mode: [] is unknown",
+            "tool_choice.allowed_tools.mode: […] is unknown",
         ),
         (
             {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "mcp"}]}},
