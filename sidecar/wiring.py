@@ -84,8 +84,6 @@ def http_service(
     headers, defaults = pairs(settings.headers), pairs(settings.default_headers)
     credential = credential_of(upstream)
     own = () if credential is None else (credential,)
-    in_query = any(value and SECRET_PARAMETER.search(name) for name, value in settings.query.items())
-    private = bool(own) or in_query or carries_secret(headers, defaults)
     headers += (_READABLE,) if provider else own
     asked = (*own, *((_VERSION,) if settings.protocol == "anthropic" else ())) if provider else ()
     addresses, checked = [], []
@@ -125,7 +123,7 @@ def http_service(
         idle=upstream.timeout.idle,
         wall=wall,
         reuse=settings.reuse,
-        private=private,
+        private=injects_secret(upstream),
         finish=drains,
     )
     check = None
@@ -143,6 +141,13 @@ def credential_of(upstream: ResolvedUpstream) -> Header | None:
         return None
     name, key = own.credential_header, own.api_key.encode("latin-1")
     return (b"Authorization", b"Bearer " + key) if name == "authorization" else (name.encode(), key)
+
+
+def injects_secret(upstream: ResolvedUpstream) -> bool:
+    """Whether a credential of ours goes there, in whatever field or parameter, by its name."""
+    own = upstream.settings
+    in_query = any(value and SECRET_PARAMETER.search(name) for name, value in own.query.items())
+    return bool(own.api_key) or in_query or carries_secret(pairs(own.headers), pairs(own.default_headers))
 
 
 def carries_secret(*fields: tuple[Header, ...]) -> bool:

@@ -12,7 +12,7 @@ from sidecar.http1.connect import tls_context
 from sidecar.upstreams.grpc import Channel, ChannelSettings, GrpcUpstream
 from sidecar.upstreams.grpc_metadata import MetadataWriter
 from sidecar.upstreams.reflection import Reflection
-from sidecar.wiring import carries_secret, credential_of, pairs, unusable
+from sidecar.wiring import credential_of, injects_secret, pairs, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -72,7 +72,7 @@ def grpc_upstream(
         channels,
         writer,
         clock,
-        private=bool(own) or carries_secret(headers, defaults),
+        private=injects_secret(upstream),
         idle=upstream.timeout.idle,
         reflection=Reflection(upstream.name, channels, writer.own) if settings.protocol == "grpc" else None,
     )

@@ -15,11 +15,14 @@ from sidecar.settings import (
     AdminSettings,
     CircuitBreakerSettings,
     ConcurrencySettings,
+    FaultSettings,
     HealthSettings,
     KeepaliveSettings,
     LimitsSettings,
     ListenSettings,
     MatchSettings,
+    ModelSettings,
+    ModelTargetSettings,
     PolicySettings,
     PoolSettings,
     RateLimitSettings,
@@ -34,6 +37,7 @@ from sidecar.settings import (
     UpstreamSettings,
     WeightedSettings,
 )
+from sidecar.settings.protocols import PRESETS
 from tests.kit.commands import ROOT
 
 if TYPE_CHECKING:
@@ -58,10 +62,14 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "`match`": MatchSettings,
     "`traffic`": WeightedSettings,
     "`limits`": RouteLimitsSettings,
+    "`[models.NAME]`": ModelSettings,
+    "A model in `chain`": ModelTargetSettings,
     "`[static.NAME]`": StaticSettings,
+    "`[faults.NAME]`": FaultSettings,
     "`[telemetry]`": TelemetrySettings,
     "`[admin]`": AdminSettings,
 }
+BY_PROTOCOL = {"What differs by protocol", "`api_key`"}
 NOTHING = "\N{EN DASH}"
 
 
@@ -77,12 +85,45 @@ def tables() -> dict[str, list[list[str]]]:
     return found
 
 
+def _words(cell: str) -> list[Any]:
+    """The names in a cell."""
+    return re.findall(r"`([\w-]+)`", cell)
+
+
 TABLES = tables()
 LATER = {re.sub(r"\bNAME\b", "*", row[0].strip("`")) for row in TABLES["Later"]}
 
 
 def test_every_section_is_known() -> None:
-    assert set(TABLES) == {*SECTIONS, "Later"}
+    assert set(TABLES) == {*SECTIONS, *BY_PROTOCOL, "Later"}
+
+
+@pytest.mark.parametrize("section", sorted(BY_PROTOCOL))
+def test_every_protocol_is_told_once(section: str) -> None:
+    told = [protocol for row in TABLES[section] for protocol in _words(row[0])]
+    assert sorted(told) == sorted(PRESETS)
+
+
+def test_what_a_protocol_brings_is_told() -> None:
+    times = {0.0: "none", 60.0: "60 s", 300.0: "5 m", 600.0: "10 m"}
+    for row in TABLES["What differs by protocol"]:
+        for protocol in _words(row[0]):
+            preset = PRESETS[protocol]
+            assert row[1] == times[preset.deadline]
+            differs = {*preset.timeout, *preset.retry, *preset.circuit_breaker, *preset.upstream}
+            differs |= {"pool.max"} if preset.pool else set()
+            differs |= {"concurrency"} if preset.concurrency else set()
+            told = re.findall(r"`([\w.]+)", f"{row[2]} {row[3]}")
+            assert sorted(told) == sorted(differs), protocol
+
+
+def test_how_a_key_is_sent_is_told() -> None:
+    for row in TABLES["`api_key`"]:
+        for protocol in _words(row[0]):
+            for cell, auth in zip(row[1:], (None, "bearer", "api-key"), strict=True):
+                said = row[1] if cell in ("the same", "the same as unset") else cell
+                sent = UpstreamSettings.model_validate({"protocol": protocol, "auth": auth}).credential_header
+                assert said.strip("`").partition(":")[0].lower() == sent
 
 
 def test_what_is_for_later_is_what_a_file_is_refused_for() -> None:

@@ -80,12 +80,12 @@ class FaultSettings(Frozen):
     status: Int | None = Field(None, ge=200, le=599)
     """Answer with this status instead of asking the upstream."""
     reset: Flag = False
-    """End without an answer, as if the upstream had reset the connection."""
+    """End without an answer, as if the upstream had reset the connection; not beside `status`."""
     first_token: Seconds = 0.0
-    """Hold the first event of a stream back for so long."""
+    """Hold the reply's body back for so long behind its head."""
     cut_after_tokens: Int | None = Field(None, ge=0)
-    """Cut a stream after so many events with content."""
+    """Cut the body after so many events of a stream, or messages; one that has neither in its middle. 0: at once."""
     stall: Seconds = 0.0
-    """Be silent for so long in the middle of a stream."""
+    """Be silent for so long behind the first event or message, or in the middle of the body."""
     malformed: Flag = False
-    """Spoil an event of a stream, or a whole answer, so that nobody can parse it."""
+    """Put an event or message that nobody can parse behind the first one, or spoil the body from its middle."""
