@@ -84,13 +84,16 @@ def _tools(said: Document, completion_id: object, *, cut: bool) -> list[Document
         calls = [{"function": said["function_call"]}]
     blocks: list[Document] = []
     for number, call in enumerate(calls):
-        if not isinstance(call, dict) or call.get("type", "function") != "function":
+        if not isinstance(call, dict) or (call.get("type") or "function") != "function":
             raise BadEvent("message.tool_calls: a message has no place for what calls no function")
         function, call_id = due_object(call, "function"), call.get("id")
+        last = cut and number == len(calls) - 1
+        if last and not function.get("arguments"):
+            break
         try:
             given = _input(function.get("arguments"))
         except ValueError as error:
-            if cut and number == len(calls) - 1:
+            if last:
                 break
             raise BadEvent(f"function.arguments: {error}") from error
         if not (name := due_text(function, "name")):

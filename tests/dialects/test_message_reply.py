@@ -149,8 +149,9 @@ def test_arguments_that_are_no_object_make_a_bad_answer(arguments: object) -> No
         to_message(completion("tool_calls", tool_calls=[call(arguments)]))
 
 
-def test_a_call_that_was_cut_for_length_is_none() -> None:
-    answer = completion("length", content="Reading.", tool_calls=[call(), call('{"pa', id="call_2")])
+@pytest.mark.parametrize("arguments", ["", '{"pa', '{"a": {}'])
+def test_a_call_that_was_cut_for_length_is_none(arguments: str) -> None:
+    answer = completion("length", content="Reading.", tool_calls=[call(), call(arguments, id="call_2")])
     said = told(answer)
     assert said.stop_reason == "max_tokens"
     assert [block.type for block in said.content] == ["text", "tool_use"]
@@ -185,6 +186,11 @@ def test_a_legacy_function_call_is_a_tool_use() -> None:
     said = told(completion("function_call", content=None, function_call={"name": "read", "arguments": '{"path":"a"}'}))
     (block,) = said.content
     assert (said.stop_reason, block.type) == ("tool_use", "tool_use")
+
+
+@pytest.mark.parametrize("kind", [None, ""])
+def test_a_call_without_a_type_is_one_of_a_function(kind: str | None) -> None:
+    assert to_message(completion("tool_calls", tool_calls=[call(type=kind)]))["content"][0]["type"] == "tool_use"
 
 
 def test_content_in_parts_is_one_text_without_its_reasoning() -> None:
