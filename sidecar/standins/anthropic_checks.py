@@ -6,35 +6,34 @@ Each check raises `ApiError` in the words of the real API.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sidecar.standins.anthropic_errors import wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from sidecar.llm import Document
     from sidecar.standins.llm_provider import ApiError
 
 TOOL_ID = re.compile(r"^[a-zA-Z0-9_-]+$")
 TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,128}$")
-ROLES = {"user", "assistant"}
-KNOWN_BLOCKS = {
-    "user": {"text", "image", "document", "tool_result", "search_result", "container_upload"},
-    "assistant": {
-        "text",
-        "document",
-        "thinking",
-        "redacted_thinking",
-        "tool_use",
-        "server_tool_use",
-        "web_search_tool_result",
-    },
+ROLES = ("user", "assistant")
+KNOWN_BLOCKS: Mapping[str, Sequence[str]] = {
+    "user": ("text", "image", "document", "tool_result", "search_result", "container_upload"),
+    "assistant": (
+        *("text", "document", "thinking", "redacted_thinking", "tool_use"),
+        *("server_tool_use", "web_search_tool_result"),
+    ),
 }
 STRICTER = "2026-10-21"
 """From this API version on (its "Versions" page) nobody may set temperature, top_p or top_k, not even to a default, put
 a document into an assistant's message, or citations into a user's.
 """
+FORCING = ("any", "tool")
+"""Choices that make the model call a tool."""
+SOURCES = ("base64", "url", "file")
+IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 LEAST_BUDGET = 1024
 """Tokens of thinking that may be asked for."""
 
@@ -60,11 +59,18 @@ def check(document: Document, issued: Callable[[str, str], bool], version: str, 
     messages(document.get("messages"), issued)
 
 
+def listed(document: Document, name: str) -> list[Any]:
+    given = document.get(name)
+    if given is not None and not isinstance(given, list):
+        raise wrong(f"{name}: Input should be a valid list")
+    return given or []
+
+
 def removed(document: Document) -> None:
     for name in ("temperature", "top_k", "top_p"):
         if name in document:
             raise wrong(f"{name}: Extra inputs are not permitted")
-    for at, message in enumerate(document.get("messages") or ()):
+    for at, message in enumerate(listed(document, "messages")):
         content = message.get("content") if isinstance(message, dict) else None
         for number, block in enumerate(content if isinstance(content, list) else ()):
             kind = block.get("type") if isinstance(block, dict) else None
@@ -81,7 +87,7 @@ def sampling(document: Document) -> None:
             raise wrong(f"{name}: range: 0..1")
         if isinstance(value, int | float) and value < 0:
             raise wrong(f"{name}: range: 0..1")
-    for at, stop in enumerate(document.get("stop_sequences") or ()):
+    for at, stop in enumerate(listed(document, "stop_sequences")):
         if not isinstance(stop, str) or not stop.strip():
             raise wrong(f"stop_sequences.{at}: each stop sequence must contain non-whitespace")
 
@@ -99,8 +105,8 @@ def system(given: object) -> None:
 
 
 def tools(document: Document) -> None:
-    names = set()
-    for at, tool in enumerate(document.get("tools") or ()):
+    names: list[str] = []
+    for at, tool in enumerate(listed(document, "tools")):
         if not isinstance(tool, dict):
             raise wrong(f"tools.{at}: Input should be a valid dictionary")
         name = tool.get("name")
@@ -108,7 +114,7 @@ def tools(document: Document) -> None:
             raise wrong(f"tools.{at}.custom.name: String should match pattern '{TOOL_NAME.pattern}'")
         if name in names:
             raise wrong("tools: Tool names must be unique.")
-        names.add(name)
+        names.append(name)
         if tool.get("type", "custom") != "custom":
             continue
         schema = tool.get("input_schema")
@@ -118,7 +124,7 @@ def tools(document: Document) -> None:
             raise wrong(f"tools.{at}.custom.input_schema.type: Field required")
     choice = document.get("tool_choice")
     if isinstance(choice, dict):
-        if not names and choice.get("type") in {"any", "tool"}:
+        if not names and choice.get("type") in FORCING:
             raise wrong("tool_choice: tool_choice may only be specified while providing tools.")
         if choice.get("type") == "tool" and choice.get("name") not in names:
             raise wrong(f"Tool '{choice.get('name')}' not found in provided tools")
@@ -138,7 +144,7 @@ def thinking(document: Document, limit: int | None) -> None:
     if document.get("temperature", 1) != 1:
         raise wrong("`temperature` may only be set to 1 when thinking is enabled.")
     choice = document.get("tool_choice")
-    if isinstance(choice, dict) and choice.get("type") in {"any", "tool"}:
+    if isinstance(choice, dict) and choice.get("type") in FORCING:
         raise wrong("Thinking may not be enabled when tool_choice forces tool use.")
 
 
@@ -268,9 +274,8 @@ def ident(given: object, place: str) -> None:
 
 
 def image(source: object, place: str) -> None:
-    if not isinstance(source, dict) or source.get("type") not in {"base64", "url", "file"}:
+    if not isinstance(source, dict) or source.get("type") not in SOURCES:
         raise wrong(f"{place}.image.source: Field required")
-    allowed = {"image/jpeg", "image/png", "image/gif", "image/webp"}
-    if source["type"] == "base64" and source.get("media_type") not in allowed:
-        names = ", ".join(f"'{name}'" for name in sorted(allowed))
+    if source["type"] == "base64" and source.get("media_type") not in IMAGES:
+        names = ", ".join(f"'{name}'" for name in IMAGES)
         raise wrong(f"{place}.image.source.base64.media_type: Input should be {names}")

@@ -88,7 +88,7 @@ def spoilt(events: list[Event], fault: Fault, error: Event, usage: Document | No
         case Kind.ERROR_FIRST:
             return [error]
         case Kind.ERROR_INSIDE:
-            return [*events[:place], error]
+            return [*events[:place], numbered(error, place)]
         case Kind.EMPTY:
             return []
         case Kind.NAMELESS:
@@ -101,6 +101,13 @@ def spoilt(events: list[Event], fault: Fault, error: Event, usage: Document | No
             return counted(events, usage or {})
         case _:
             return events
+
+
+def numbered(error: Event, place: int) -> Event:
+    """With the number that follows, where events have one."""
+    if isinstance(error.data, bytes) or "sequence_number" not in error.data:
+        return error
+    return replace(error, data={**error.data, "sequence_number": place})
 
 
 def counted(events: list[Event], usage: Document) -> list[Event]:

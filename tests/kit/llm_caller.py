@@ -67,7 +67,8 @@ class Bytes:
     @property
     def chunks(self) -> tuple[list[bytes], bool]:
         """The data of each whole chunk, and whether the last, empty one came."""
-        rest, found = self.body, []
+        found: list[bytes] = []
+        rest = self.body
         while rest:
             size, _, rest = rest.partition(b"\r\n")
             length = int(size, 16)
