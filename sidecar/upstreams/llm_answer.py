@@ -152,7 +152,12 @@ def _refused(document: Document, dialect: Dialect) -> bool:
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices:
         return False
-    return all(isinstance(choice, dict) and choice.get("finish_reason") == "content_filter" for choice in choices)
+    return all(isinstance(choice, dict) and _is_refusal(choice) for choice in choices)
+
+
+def _is_refusal(choice: Document) -> bool:
+    message = choice.get("message")
+    return choice.get("finish_reason") == "content_filter" or (isinstance(message, dict) and bool(message.get("refusal")))
 
 
 def _said(document: Document, ask: Ask, created: int) -> Document:
