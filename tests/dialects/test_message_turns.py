@@ -158,6 +158,11 @@ def test_users_whom_only_thinking_parted_speak_one_turn() -> None:
     ]
 
 
+def test_a_last_turn_of_thinking_alone_is_no_message() -> None:
+    sealed = {"type": "redacted_thinking", "data": "x"}
+    assert said(user("a"), assistant([sealed]), lost=("messages.redacted_thinking",)) == [user("a")]
+
+
 def test_what_a_block_says_beside_is_lost_each_once() -> None:
     said(
         user([{**text("a"), **CACHED}, {**IMAGE, **CACHED}]),
