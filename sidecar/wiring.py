@@ -15,6 +15,7 @@ from sidecar.upstreams.c_gateway import CGatewayUpstream
 from sidecar.upstreams.gateway_head import GatewayHeadWriter
 from sidecar.upstreams.health import Checked, HealthCheck
 from sidecar.upstreams.http import Address, HttpUpstream
+from sidecar.upstreams.llm_request import ANTHROPIC_VERSION
 from sidecar.upstreams.request_head import Additions, HeadWriter
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _READABLE = (b"Accept-Encoding", b"identity")
 """What providers answer is read here: compressed it could not be, event by event."""
 
-_VERSION = (b"anthropic-version", b"2023-06-01")
+_VERSION = (b"anthropic-version", ANTHROPIC_VERSION)
 """Without one, Anthropic's API answers 400."""
 
 
@@ -146,13 +147,12 @@ def credential_of(upstream: ResolvedUpstream) -> Header | None:
 def injects_secret(upstream: ResolvedUpstream) -> bool:
     """Whether a credential of ours goes there, in whatever field or parameter, by its name."""
     own = upstream.settings
-    in_query = any(value and SECRET_PARAMETER.search(name) for name, value in own.query.items())
-    return bool(own.api_key) or in_query or carries_secret(pairs(own.headers), pairs(own.default_headers))
-
-
-def carries_secret(*fields: tuple[Header, ...]) -> bool:
-    """Whether what is sent by itself holds a credential, by its name."""
-    return any(value and SECRET_NAME.search(name.decode("latin-1")) for each in fields for name, value in each)
+    fields = (*own.headers.items(), *own.default_headers.items())
+    return (
+        bool(own.api_key)
+        or any(value and SECRET_NAME.search(name) for name, value in fields)
+        or any(value and SECRET_PARAMETER.search(name) for name, value in own.query.items())
+    )
 
 
 def pairs(table: Mapping[str, str]) -> tuple[Header, ...]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from sidecar.llm import Dialect, LlmOptions
 from sidecar.upstreams.llm_request import Model, Provider
-from sidecar.wiring import carries_secret, credential_of, pairs
+from sidecar.wiring import credential_of, injects_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,12 +25,10 @@ def provider_of(upstream: ResolvedUpstream) -> Provider:
     """What its clients must know of it."""
     own = upstream.settings
     hosts = [f".{urlsplit(url).hostname or ''}" for url in upstream.urls]
-    credential = credential_of(upstream)
-    secret = carries_secret(pairs(own.headers), pairs(own.default_headers), pairs(own.query))
     return Provider(
         dialect=Dialect(own.protocol),
-        credential=credential,
-        own=credential is not None or secret,
+        credential=credential_of(upstream),
+        own=injects_secret(upstream),
         compatible=not all(host.endswith(OPENAI_HOSTS) for host in hosts),
     )
 
