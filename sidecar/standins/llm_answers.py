@@ -198,14 +198,14 @@ def cut_short(answer: Answer, limit: int, stops: Iterable[str]) -> str:
 
 def sign(thinking: str) -> str:
     """A signature that holds the thinking itself, as the real one does."""
-    data = thinking.encode()
+    data = thinking.encode(errors="surrogatepass")
     return base64.b64encode(hmac.digest(SEAL, data, hashlib.sha256)[:SEALED] + data).decode()
 
 
 def sealed(thinking: str, signature: str) -> bool:
     """Whether this is the signature of that thinking, or of one whose text was left out."""
     try:
-        held = base64.b64decode(signature, validate=True)[SEALED:].decode()
+        held = base64.b64decode(signature, validate=True)[SEALED:].decode(errors="surrogatepass")
     except (binascii.Error, ValueError):
         return False
     return thinking in {held, ""} and sign(held) == signature

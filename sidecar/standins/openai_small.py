@@ -116,7 +116,7 @@ def embeddings(document: Document, model: str) -> Document:
 
 def embedding(text: str, size: int) -> list[float]:
     """Of length 1, as the real ones are, and the same for the same text."""
-    noise = hashlib.shake_128(text.encode()).digest(size)
+    noise = hashlib.shake_128(text.encode(errors="surrogatepass")).digest(size)
     vector = [byte - 127.5 for byte in noise]
     length = math.hypot(*vector)
     # Values that float32 holds exactly: both encodings say the same.
