@@ -157,7 +157,8 @@ def _refused(document: Document, dialect: Dialect) -> bool:
 
 def _is_refusal(choice: Document) -> bool:
     message = choice.get("message")
-    return choice.get("finish_reason") == "content_filter" or (isinstance(message, dict) and bool(message.get("refusal")))
+    told = isinstance(message, dict) and bool(message.get("refusal"))
+    return told or choice.get("finish_reason") == "content_filter"
 
 
 def _said(document: Document, ask: Ask, created: int) -> Document:

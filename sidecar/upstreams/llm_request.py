@@ -19,7 +19,7 @@ from sidecar.dialects.responses_to_messages import responses_to_messages
 from sidecar.dialects.splice import with_model
 from sidecar.dialects.translated import Translated, Untranslatable
 from sidecar.llm import Dialect, Kind
-from sidecar.upstreams.transcode_bodies import derived, index
+from sidecar.upstreams.transcode_bodies import cannot_carry, derived, index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +133,7 @@ def as_sent(call: Call, ask: Ask, provider: Provider, model: Model) -> Call:
         headers=headers,
         fields=index(headers),
         outgoing=path,
-        body=Body.of(orjson.dumps(document)),
+        body=Body.of(_written(document)),
         expects_continue=False,
     )
 
@@ -147,10 +147,18 @@ def _own_body(call: Call, ask: Ask, model: Model, provider: Provider) -> bytes:
         document["messages"] = _behind(document["messages"], ask, provider)
         if provider.dialect is Dialect.OPENAI:
             document |= {"continue_final_message": True, "add_generation_prompt": False}
-        return orjson.dumps(document)
+        return _written(document)
     if model.name and model.name != ask.model:
         return with_model(body, model.name)
     return body
+
+
+def _written(document: Document) -> bytes:
+    """Raises `UpstreamError` (What.CANNOT_CARRY) for what was read but cannot be written: 255 levels deep, say."""
+    try:
+        return orjson.dumps(document)
+    except TypeError as error:
+        raise cannot_carry(f"not_translatable: {error}") from None
 
 
 def _behind(messages: list[Any], ask: Ask, provider: Provider) -> list[Any]:
