@@ -10,7 +10,7 @@ Anthropic has one block open at a time and numbers them as they come; chunks nam
 start nor stop of anything, and may go on with any tool call at any time. So the blocks stand
 in a line (`_line`). What comes for the first is said at once, what comes for another waits
 in it. The first one leaves when it is whole: a text as soon as something stands behind it, a
-tool call when its arguments are a JSON value by then, and all of them at the finish. Parallel
+tool call when its arguments are a JSON object by then, and all of them at the finish. Parallel
 calls that come one after the other are so passed on as they come.
 
 The usage comes behind the finish reason, in a chunk of its own, with every chunk, or never:
@@ -23,14 +23,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
-
 from sidecar.dialects.due import due_object, due_text
 from sidecar.dialects.fields import word
 from sidecar.dialects.llm_ids import to_message_id, tool_id_of
 from sidecar.dialects.llm_usage import Counts, counts_of_completion, message_usage
 from sidecar.dialects.sse_writing import named_event, written
 from sidecar.dialects.stop_reasons import to_stop_reason
+from sidecar.dialects.tool_arguments import parsed
 from sidecar.dialects.tool_ids import to_anthropic_id
 from sidecar.dialects.translated import BadEvent
 
@@ -43,6 +42,9 @@ LONGEST = 8 * 1024 * 1024
 _BLOCK = 512
 """Bytes that a block takes beside what it keeps."""
 
+_CUT = frozenset({"length", "content_filter"})
+"""Ends of an answer that may be within a call."""
+
 _FUNCTION_CALL = "function_call"
 """Stands for the index of a legacy call, of which there is one."""
 
@@ -50,7 +52,7 @@ _FUNCTION_CALL = "function_call"
 class _Block:
     """A block in the line. `kept` holds its text, or all of its arguments, in UTF-8."""
 
-    __slots__ = ("id", "is_open", "kept", "name", "tool")
+    __slots__ = ("has_begun", "id", "is_open", "kept", "name", "tool")
 
     def __init__(self, tool: int | None) -> None:
         self.tool = tool
@@ -59,6 +61,8 @@ class _Block:
         self.id = ""
         self.kept = bytearray()
         self.is_open = False
+        self.has_begun = False
+        """Its arguments are an object, and are said as they come."""
 
     @property
     def is_ready(self) -> bool:
@@ -73,8 +77,8 @@ class _Block:
         if not self.name or not self.kept.endswith(b"}"):
             return False
         try:
-            orjson.loads(self.kept)
-        except orjson.JSONDecodeError:
+            parsed(self.kept.decode())
+        except ValueError:
             return False
         return True
 
@@ -113,6 +117,8 @@ class MessageEvents:
         if not choice.get("finish_reason"):
             return started + said
         self._finish_reason = due_text(choice, "finish_reason")
+        if self._finish_reason == "error":  # OpenRouter's word for an answer that broke under way
+            raise BadEvent("finish_reason: the answer broke under way")
         return started + said + self._let_go(all_of_it=True)
 
     def end(self) -> bytes:
@@ -184,7 +190,9 @@ class MessageEvents:
 
     def _called(self, index: object, call_id: str, function: Document) -> bytes:
         """Id and name may come late, and again with every chunk; another id at the same index is another call."""
-        name, arguments = _optional(function, "name"), _optional(function, "arguments")
+        name, arguments = _optional(function, "name"), function.get("arguments")
+        # Ollama's own shape has the object itself.
+        arguments = written(arguments).decode() if isinstance(arguments, dict) else _optional(function, "arguments")
         block, out = self._calls.get(index), b""
         if block is None or (call_id and block.id and block.id != call_id):
             block = self._calls[index] = _Block(self._tools)
@@ -214,9 +222,11 @@ class MessageEvents:
             block.kept += self._keep(piece)
         if block is not self._line[0]:
             return b""
-        if block.is_open:
-            return self._piece(block, piece) if piece else b""
-        return self._open(block) if block.is_ready else b""
+        if not block.is_open:
+            return self._open(block) if block.is_ready else b""
+        if not piece:
+            return b""
+        return self._piece(block, piece) if block.tool is None else self._arguments(block, piece)
 
     def _let_go(self, *, all_of_it: bool = False) -> bytes:
         """Stop the blocks at the line's head that are whole, and open the one behind them."""
@@ -226,6 +236,8 @@ class MessageEvents:
             block = line.pop(0)
             if not block.is_open:
                 out += self._open(block)
+            if block.tool is not None and self._finish_reason not in _CUT:
+                _check(block)
             out += b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % self._blocks
             self._blocks += 1
             self._forget(block)
@@ -243,12 +255,25 @@ class MessageEvents:
             call_id = to_anthropic_id(block.id or tool_id_of(self._id, block.tool))
             content = {"type": "tool_use", "id": call_id, "name": block.name, "input": {}}
         started = named_event({"type": "content_block_start", "index": self._blocks, "content_block": content})
-        if not block.kept:
-            return started
+        if block.tool is not None:
+            return started + self._arguments(block, block.kept.decode())
         said = self._piece(block, block.kept.decode())
-        if block.tool is None:
-            self._forget(block)
+        self._forget(block)
         return started + said
+
+    def _arguments(self, block: _Block, piece: str) -> bytes:
+        """Some models say blanks or null for none, which Anthropic's clients would not read."""
+        if block.has_begun:
+            return self._piece(block, piece)
+        if not piece or piece.isspace():
+            return b""
+        said = block.kept.lstrip()
+        if b"null".startswith(said):
+            return b""
+        if not said.startswith(b"{"):
+            raise BadEvent("function.arguments: are no object")
+        block.has_begun = True
+        return self._piece(block, block.kept.decode())
 
     def _piece(self, block: _Block, piece: str) -> bytes:
         """The hot path: one of these for every token."""
@@ -274,6 +299,14 @@ class MessageEvents:
         self._kept += size
         if self._kept > LONGEST:
             raise BadEvent(f"more than {LONGEST} bytes of tool calls")
+
+
+def _check(block: _Block) -> None:
+    """A call whose arguments are no object is none, and one that is half there would look whole."""
+    try:
+        parsed(block.kept.decode())
+    except ValueError as error:
+        raise BadEvent(f"function.arguments: {error}") from error
 
 
 def _text_of(delta: Document) -> str:

@@ -99,9 +99,19 @@ def test_a_stream_with_something_wrong_in_it_is_translated_or_refused(chunks: li
         content_of(told(chunks))
 
 
-@given(st.permutations(PARALLEL[2:8]))
-def test_in_whatever_order_it_comes_all_of_it_is_said(parts: list[Document]) -> None:
-    content = content_of(told([*PARALLEL[:2], *parts, *PARALLEL[8:]]))
-    assert "".join(said for block, said in content if block["type"] == "text") == "I look.Wait."
-    pieces = {block["id"]: "".join(sorted(said)) for block, said in content if block["type"] == "tool_use"}
-    assert pieces == {"a": "".join(sorted('{"x":1}')), "b": "".join(sorted('{"y":2}'))}
+PARTS = {
+    "a": [calls(0, "", id="a", name="n"), calls(0, '{"x":'), calls(0, "1}")],
+    "b": [calls(1, "", id="b", name="m"), calls(1, '{"y":{}'), calls(1, ',"z":2}')],
+    "c": [chunk({"content": "Wa"}), chunk({"content": "it."})],
+}
+
+
+@given(st.permutations("aaabbbcc"))
+def test_whatever_comes_between_what_all_of_it_is_said(turns: list[str]) -> None:
+    parts = {name: iter(chunks) for name, chunks in PARTS.items()}
+    content = content_of(told([*(next(parts[name]) for name in turns), *PARALLEL[-2:]]))
+    assert "".join(said for block, said in content if block["type"] == "text") == "Wait."
+    assert {block["id"]: said for block, said in content if block["type"] == "tool_use"} == {
+        "a": '{"x":1}',
+        "b": '{"y":{},"z":2}',
+    }

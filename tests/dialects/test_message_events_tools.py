@@ -138,6 +138,33 @@ def test_a_call_without_arguments() -> None:
     assert said(told(ROLE, chunk({"tool_calls": [null]}), END)) == nothing
 
 
+@pytest.mark.parametrize("pieces", [["null"], ["", "nu", "ll"], [" "], ["\n", "  "], ["null", "\n"]])
+async def test_what_some_models_say_for_no_arguments(pieces: list[str]) -> None:
+    stream = told(ROLE, calls(0, id="c", name="now"), *(calls(0, piece) for piece in pieces), END)
+    assert said(stream) == ["0 tool_use c now", "0 stops", "tool_use"]
+    assert [block.to_dict() for block in (await as_message(stream)).content] == [
+        {"type": "tool_use", "id": "c", "name": "now", "input": {}}
+    ]
+
+
+def test_blanks_before_the_arguments_are_said_with_them() -> None:
+    assert said(told(ROLE, calls(0, "\n", id="c", name="n"), calls(0, " {"), calls(0, "}\n"), END))[1:3] == [
+        "0 + \n {",
+        "0 + }\n",
+    ]
+
+
+def test_arguments_that_are_the_object_itself() -> None:
+    call: Document = {"index": 0, "id": "c", "function": {"name": "n", "arguments": {"a": [1]}}}
+    assert said(told(ROLE, chunk({"tool_calls": [call]}), END))[1] == '0 + {"a":[1]}'
+
+
+@pytest.mark.parametrize("arguments", ['{"a', '{"a":1', "[]", "7", "nul", '"{}"', "{}{}"])
+def test_arguments_that_are_no_object_break_the_stream(arguments: str) -> None:
+    with pytest.raises(BadEvent, match="arguments"):
+        told(ROLE, calls(0, arguments, id="c", name="n"), END)
+
+
 def test_calls_that_are_null_are_none() -> None:
     assert said(told(ROLE, chunk({"content": "a", "tool_calls": None, "function_call": None}), chunk({}, "stop"))) == [
         "0 text",
