@@ -4,6 +4,8 @@
 `VirtualTimeLoop`; `virtual_loop` gives that loop to a test that wants to move or
 read its clock, and needs the mark beside it. `@pytest.mark.both_loops` runs it on asyncio's loop
 and on uvloop. All other async tests run on the loop that asyncio makes.
+
+`node` runs a module on Node with the providers' SDKs at hand: `await node(script, env)`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
+from tests.kit.node import Node, node_with_sdks
 from tests.kit.virtual_loop import VirtualTimeLoop
 
 if TYPE_CHECKING:
@@ -42,3 +45,9 @@ async def virtual_loop() -> VirtualTimeLoop:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop), "the test needs @pytest.mark.virtual_time"
     return loop
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """Skipped where there is no Node, no npm, or no way to the packages; where CI is set it fails."""
+    return node_with_sdks(tmp_path_factory.getbasetemp().parent)
