@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from sidecar.body import Body
+    from sidecar.body import Body, ReplayMemory
     from sidecar.errors import Refused
     from sidecar.llm import Ask, Usage
 
@@ -87,6 +87,8 @@ class Call:
     inform: Callable[[int, Headers], None] | None = None
     """Passes an interim (1xx) reply on to the caller."""
 
+    memory: ReplayMemory | None = None
+    """What bodies may take over all calls, answers that are held back as well."""
     llm: Ask | None = None
     """What it asks of an LLM, on a route that leads to some."""
     keep_warm: Callable[[], None] | None = None

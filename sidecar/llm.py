@@ -92,8 +92,10 @@ class Ask:
     estimate: int = 0
     """Tokens that it may use, by its size and its `max_tokens`."""
     options: LlmOptions = field(default_factory=LlmOptions)
+    resuming: bool = False
+    """The answer that the caller was getting broke: the next target goes on …"""
     so_far: str = ""
-    """The text that the caller has got of an answer that broke: the next target goes on behind it."""
+    """… behind this text of it."""
     said: dict[str, Any] = field(default_factory=dict)
     """What the request is in other dialects, once it was translated: targets of one dialect share it."""
     answered_by: str = ""

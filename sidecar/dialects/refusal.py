@@ -14,6 +14,7 @@ import orjson
 from google.rpc import error_details_pb2, status_pb2
 
 from sidecar.errors import MethodNotAllowed, RateLimited, Refused
+from sidecar.llm import Dialect
 
 if TYPE_CHECKING:
     from sidecar.call import Call, Headers
@@ -29,6 +30,7 @@ _OPENAI_PATHS = (
     b"/v1/audio",
     b"/v1/files",
     b"/v1/batches",
+    b"/v1/infer",
 )
 
 _ANTHROPIC_TYPES = {
@@ -55,8 +57,8 @@ in it.
 
 # google.rpc.Code of the statuses that gRFC A54 leaves to a library or proxy.
 _CODES = {
-    "DEADLINE_EXCEEDED": 4, "PERMISSION_DENIED": 7, "RESOURCE_EXHAUSTED": 8, "UNIMPLEMENTED": 12, "INTERNAL": 13,
-    "UNAVAILABLE": 14,
+    "DEADLINE_EXCEEDED": 4, "PERMISSION_DENIED": 7, "RESOURCE_EXHAUSTED": 8, "FAILED_PRECONDITION": 9,
+    "UNIMPLEMENTED": 12, "INTERNAL": 13, "UNAVAILABLE": 14,
 }  # fmt: skip
 
 
@@ -71,11 +73,12 @@ def body_of(refusal: Refused, call: Call | None) -> bytes:
 def _document(refusal: Refused, call: Call | None) -> dict[str, object]:
     fields = {} if call is None else call.fields
     correlation_id = "" if call is None else call.correlation_id
-    if b"anthropic-version" in fields:
+    ask = None if call is None else call.llm
+    if b"anthropic-version" in fields or (ask is not None and ask.dialect is Dialect.ANTHROPIC):
         kind = _ANTHROPIC_TYPES.get(refusal.http_status, "api_error")
         error: dict[str, object] = {"type": kind, "message": refusal.message, "code": refusal.label}
         return {"type": "error", "error": error, "request_id": correlation_id}
-    if call is not None and call.path.startswith(_OPENAI_PATHS):
+    if call is not None and (ask is not None or call.path.startswith(_OPENAI_PATHS)):
         error = {"message": refusal.message, "type": refusal.type, "param": None, "code": refusal.label}
         return {"error": error}
     error = {

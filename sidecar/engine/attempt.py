@@ -245,7 +245,7 @@ class Attempts:
                 hears = Verdict.NOTHING
         if self.permit is not None:
             if hears is Verdict.SUCCESS:
-                self.permit.succeed(now - self._began)
+                self.permit.succeed(now - self._began, streamed=call.llm is not None and call.llm.stream)
             elif hears is Verdict.FAILURE:
                 self.permit.fail()
             else:

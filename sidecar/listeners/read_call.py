@@ -69,6 +69,7 @@ class CallReader:
             traceparent=self._ids.traceparent(fields.get(b"traceparent")),
             peer=request.peer,
         )
+        call.memory = self._memory
         if method in IDEMPOTENT_METHODS:
             call.idempotent = True
         if request.secure:

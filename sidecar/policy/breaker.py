@@ -76,8 +76,10 @@ class Permit:
         self._succeeded = False
         self.settled = False
 
-    def succeed(self, seconds: float) -> None:
-        """The target is well; `seconds` is the time to evidence. Slower than `slow_call` is a failure."""
+    def succeed(self, seconds: float, *, streamed: bool = False) -> None:
+        """The target is well; `seconds` is the time to evidence. Slower than `slow_call` is a failure. `streamed`: by
+        an LLM's stream, one of which is probe enough unless the policy file says how many.
+        """
         if self.settled:
             return
         if seconds > self._circuit.slow_call:
@@ -86,6 +88,8 @@ class Permit:
         self.settled = self._succeeded = True
         if self._era is self._circuit._state:
             self._era._handle_success()
+            if streamed and self._circuit.one_is_enough:
+                self._circuit.close()
 
     def fail(self) -> None:
         if self.settled:
@@ -363,6 +367,11 @@ class _Circuit(pybreaker.CircuitBreaker):
         self._forget_probes()
         super().close()
         self._tell_moves()
+
+    @property
+    def one_is_enough(self) -> bool:
+        """Half-open still, and nobody set how many probes must succeed."""
+        return isinstance(self._state, _HalfOpen) and "success_threshold" not in self.settings.model_fields_set
 
     def too_many_failures(self) -> bool:
         now, window = self.clock(), self.numbers.window

@@ -120,7 +120,9 @@ class LlmUpstream:
         keep = ask.options.on_break == "continue"
         reader = _reader(provider.dialect, ask.kind, keep=keep)
         translator = self._translator(ask) if foreign else None
-        stream = LlmStream(reply, ask, attempt, reader, translator, lambda: _reader(ask.dialect, ask.kind, keep=keep))
+        stream = LlmStream(
+            reply, ask, attempt, reader, translator, lambda: _reader(ask.dialect, ask.kind, keep=keep), call.memory
+        )
         reply.facts = await stream.begin()
         error = stream.error
         if error is not None:

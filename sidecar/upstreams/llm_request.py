@@ -188,7 +188,7 @@ def _headers(call: Call, ask: Ask, provider: Provider) -> Headers:
         headers.append(provider.credential)
     if provider.dialect is Dialect.ANTHROPIC and (not same or b"anthropic-version" not in call.fields):
         headers.append((b"anthropic-version", ANTHROPIC_VERSION))
-    if not same and ask.kind is not Kind.OTHER:
+    if not same and ask.document is not None:
         headers.append(_JSON)
     if call.method == b"POST" and b"idempotency-key" not in call.fields:
         headers.append((b"Idempotency-Key", b"sidecar-" + call.id.encode()))

@@ -7,6 +7,7 @@ ends with an error event of the caller's dialect, and never as if it were whole.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,13 +20,14 @@ from sidecar.dialects.response_events import ResponseEvents
 from sidecar.dialects.sse import Splitter
 from sidecar.dialects.stream_reader import Meaning
 from sidecar.dialects.translated import BadEvent
-from sidecar.errors import Refused, UpstreamError, UpstreamReset
+from sidecar.errors import UpstreamError, UpstreamReset
 from sidecar.llm import Kind
 from sidecar.upstreams.llm_answer import close
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from sidecar.body import ReplayMemory
     from sidecar.call import Attempt, Reply
     from sidecar.dialects.sse import Event
     from sidecar.dialects.stream_reader import StreamReader
@@ -50,7 +52,7 @@ LONGEST_COMPLETE = 8 << 20
 """Bytes of an answer that is held back until it is whole."""
 
 DONE = b"data: [DONE]\n\n"
-_EVIDENCE = frozenset({Meaning.CONTENT, Meaning.ERROR, Meaning.END})
+_EVIDENCE = frozenset({Meaning.CONTENT, Meaning.END})
 _SAYS_DONE = frozenset({Kind.CHAT, Kind.COMPLETIONS})
 _CONTINUABLE = frozenset({Kind.CHAT, Kind.MESSAGES})
 _TOO_EARLY = Facts(What.BROKE, detail="the stream ended before the answer did")
@@ -68,7 +70,7 @@ class LlmStream:
     """The chunks of a streamed answer. `begin` first: it returns at evidence.
 
     `reader` reads what comes, `reader_of_caller` makes one for the caller's own dialect; `translator` is None
-    where nothing is translated.
+    where nothing is translated. What is held back until the answer is whole counts in `memory`.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class LlmStream:
         reader: StreamReader,
         translator: Translator | None,
         reader_of_caller: Callable[[], StreamReader],
+        memory: ReplayMemory | None = None,
     ) -> None:
         self._reply = reply
         self._ask = ask
@@ -86,18 +89,24 @@ class LlmStream:
         self._reader = reader
         self._reader_of_caller = reader_of_caller
         self._translator = translator
+        self._memory = memory
+        self._loop = asyncio.get_running_loop()
         self._inner: AsyncIterator[bytes] = reply.chunks if reply.chunks is not None else _once(reply.whole or b"")
         self._splitter = Splitter()
         self._counts: dict[str, int] = {}
-        self._ready = b""
+        self._ready: list[bytes] = []
+        self._size = 0
+        """Bytes that are ready."""
         self._first: Meaning | None = None
         self._broken: Facts | None = None
         self._cause = b""
         """The provider's own error, as the caller is told it."""
         self._told = False
-        self._grace = 0.0
+        self._finished_at: float | None = None
+        self._sure = not _many_choices(ask)
+        """An answer whose finish reason has come is whole. Of several the next may not have begun."""
         # A continuation is plain: whoever continues tells the first cause.
-        self._plain = bool(ask.so_far)
+        self._plain = ask.so_far is not None
         self._held_back = ask.options.stream == "complete" and not self._plain
         wanted = ask.options.on_break == "continue" and ask.kind in _CONTINUABLE and not self._plain
         self._continued = Continued(ask.kind) if wanted else None
@@ -107,7 +116,7 @@ class LlmStream:
 
     @property
     def error(self) -> tuple[LlmError, Document] | None:
-        """After `begin`: the provider's own error, and the event it stood in, where it came before all evidence."""
+        """After `begin`: the provider's own error, and the event it stood in, where the caller has got nothing yet."""
         error = self._reader.error
         if error is None or not (self._first is Meaning.ERROR or self._held_back):
             return None
@@ -115,26 +124,36 @@ class LlmStream:
 
     async def begin(self) -> Facts:
         """Read until evidence: that may be an `error`. Raises `UpstreamError` when the stream ends or breaks before."""
-        began = False
-        while True:
-            await self._advance()
-            if self._first is Meaning.ERROR or (self._first is not None and not self._held_back):
-                break
-            if self._reader.error is not None or self._reply.ended:
-                break
-            if self._broken is not None:
-                what = What.RESET if self._broken.what is What.BROKE else self._broken.what
-                raise UpstreamError(replace(self._broken, what=what, status=0))
-            if self._first is None:
-                if len(self._ready) > LONGEST_WAIT:
-                    raise UpstreamError(Facts(What.UNPARSEABLE, detail="a stream of many events without content"))
-            elif len(self._ready) > LONGEST_COMPLETE:
-                break
-            elif not began:
-                began = True
-                self._attempt.began()
+        began, kept, memory = False, 0, self._memory
+        try:
+            while not await self._evident():
+                if self._first is None:
+                    if self._size > LONGEST_WAIT:
+                        raise UpstreamError(Facts(What.UNPARSEABLE, detail="a stream of many events without content"))
+                    continue
+                if not began:
+                    began = True
+                    self._attempt.began()
+                more = self._size - kept
+                if self._size > LONGEST_COMPLETE or (memory is not None and not memory.take(more)):
+                    break
+                kept += more
+        finally:
+            if memory is not None:
+                memory.give_back(kept)
         facts = self._reply.facts
         return replace(facts, sign=Sign.REFUSAL) if self._reader.refused else facts
+
+    async def _evident(self) -> bool:
+        """Read once more: is it clear now how the attempt went?"""
+        await self._advance()
+        if self._reply.ended or self._reader.error is not None:
+            return True
+        live = self._first is not None and not self._held_back
+        if self._broken is not None and not live:
+            what = What.RESET if self._broken.what is What.BROKE else self._broken.what
+            raise UpstreamError(replace(self._broken, what=what, status=0))
+        return live
 
     def __aiter__(self) -> LlmStream:
         return self
@@ -142,8 +161,8 @@ class LlmStream:
     async def __anext__(self) -> bytes:
         while True:
             if self._ready:
-                ready, self._ready = self._ready, b""
-                return ready
+                ready, self._ready, self._size = self._ready, [], 0
+                return ready[0] if len(ready) == 1 else b"".join(ready)
             if self._broken is not None:
                 if self._told or self._plain:
                     raise UpstreamError(replace(self._broken, what=What.BROKE))
@@ -156,9 +175,9 @@ class LlmStream:
 
     async def _advance(self) -> None:
         """Read once more: what is due for the caller is `ready` then, or the stream is `broken`, or it has ended."""
-        reader = self._reader
-        if reader.finished:
-            self._hurry(USAGE_GRACE if self._ask.usage_asked and reader.usage is None else FINISH_GRACE)
+        if self._reader.finished and self._sure and not self._in_time():
+            self._end(_TOO_EARLY)
+            return
         try:
             chunk = await self._inner.__anext__()
         except StopAsyncIteration:
@@ -166,17 +185,14 @@ class LlmStream:
         except UpstreamError as error:
             self._end(error.facts)
         else:
-            self._ready += self._take(chunk)
+            self._take(chunk)
 
-    def _take(self, chunk: bytes) -> bytes:
+    def _take(self, chunk: bytes) -> None:
         """What the caller gets of these bytes: whole events only."""
         reader, counts, translator = self._reader, self._counts, self._translator
-        out: list[bytes] = []
         for event in self._splitter.feed(chunk):
             meaning = reader.read(event)
             counts[meaning.value] = counts.get(meaning.value, 0) + 1
-            if self._first is None and meaning in _EVIDENCE:
-                self._first = meaning
             if meaning is Meaning.ERROR:
                 self._fail(event)
                 break
@@ -184,15 +200,19 @@ class LlmStream:
                 self._broken = _TOO_EARLY
                 break
             if translator is None:
-                out.append(event.raw)
+                self._give(event.raw)
                 if self._continued is not None and reader.document is not None:
                     self._continued.first(reader.document)
             else:
                 try:
-                    out.append(self._said(event, meaning, translator))
+                    self._give(self._said(event, meaning, translator))
                 except BadEvent as error:
                     self._broken = Facts(What.UNPARSEABLE, detail=str(error))
+                    if meaning is not Meaning.UNPARSEABLE:  # its text would be lost
+                        self._continued = None
                     break
+            if self._first is None and meaning in _EVIDENCE:
+                self._first = meaning
             if reader.done:
                 self._reply.ended = True
                 break
@@ -200,7 +220,11 @@ class LlmStream:
             self._broken = Facts(What.UNPARSEABLE, detail=f"an event longer than {LONGEST_EVENT:,} bytes")
         if reader.usage is not None:
             self._reply.usage = reader.usage if self._used is None else self._used.plus(reader.usage)
-        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _give(self, said: bytes) -> None:
+        if said:
+            self._ready.append(said)
+            self._size += len(said)
 
     def _said(self, event: Event, meaning: Meaning, translator: Translator) -> bytes:
         """One event in the caller's dialect."""
@@ -222,15 +246,14 @@ class LlmStream:
         """The provider told an error."""
         error = self._reader.error
         assert error is not None
+        self._first = self._first or Meaning.ERROR
         self._broken = Facts(What.BROKE, detail=f"the provider told an error: {error.message}")
         self._cause = event.raw if self._translator is None else self._as_event(error)
 
     def _end(self, facts: Facts) -> None:
         """No more comes. An answer that is whole but for its last event gets that from us."""
-        if self._splitter.waiting:  # the last event without its blank line
-            last = self._take(b"\n\n")
-            if self._reader.finished:
-                self._ready += last
+        if self._splitter.waiting and (ending := _ending(self._splitter.rest)):
+            self._take(ending)
         if self._reply.ended or self._broken is not None:
             return
         if not self._reader.finished:
@@ -239,11 +262,11 @@ class LlmStream:
         self._reply.ended = True
         if self._translator is not None:
             try:
-                self._ready += self._translator.end()
+                self._give(self._translator.end())
             except BadEvent as error:
                 self._reply.ended, self._broken = False, Facts(What.UNPARSEABLE, detail=str(error))
         elif self._ask.kind in _SAYS_DONE:
-            self._ready += DONE
+            self._give(DONE)
 
     async def _break(self, facts: Facts) -> None:
         """The stream broke: another target goes on, or the caller is told."""
@@ -251,7 +274,7 @@ class LlmStream:
             return
         self._told = True
         error = LlmError(502, "api_error", UpstreamReset.label, f"the stream broke: {facts.detail}")
-        self._ready = self._cause or self._as_event(error)
+        self._give(self._cause or self._as_event(error))
 
     def _as_event(self, error: LlmError) -> bytes:
         """Responses number their events; of those that are passed on as they come nobody counts."""
@@ -261,15 +284,12 @@ class LlmStream:
     async def _resumed(self, continued: Continued) -> bool:
         """Go on with a later target's answer. The caller sees one stream, the first cause if there is none."""
         self._before += self._reader.text
-        self._ask.so_far = continued.prefix(self._before)
+        self._ask.resuming, self._ask.so_far = True, continued.prefix(self._before)
         close(self._reply)
-        try:
-            reply = await self._attempt.resume()
-        except (UpstreamError, Refused):
-            return False
+        reply = await self._attempt.resume()
         if reply is None:
             return False
-        self._broken, self._cause, self._grace = None, b"", 0.0
+        self._broken, self._cause, self._finished_at = None, b"", None
         self._used = self._reply.usage
         self._reply.closer, reply.closer = reply.closer, None
         self._reply.hasten = reply.hasten
@@ -277,19 +297,47 @@ class LlmStream:
         self._splitter, self._reader, self._translator = Splitter(), self._reader_of_caller(), continued
         return True
 
-    def _hurry(self, seconds: float) -> None:
-        if seconds != self._grace and self._reply.hasten is not None:
-            self._grace = seconds
-            self._reply.hasten(seconds)
+    def _in_time(self) -> bool:
+        """The answer is whole: may what ends it still come? Pings do not prolong that."""
+        now = self._loop.time()
+        if self._finished_at is None:
+            self._finished_at = now
+        usage_due = (self._ask.usage_asked or self._translator is not None) and self._reader.usage is None
+        return self._hurry(self._finished_at + (USAGE_GRACE if usage_due else FINISH_GRACE) - now)
+
+    def _hurry(self, left: float) -> bool:
+        """The next bytes have so many seconds; False when none are left."""
+        if left > 0 and self._reply.hasten is not None:
+            self._reply.hasten(left)
+        return left > 0
 
     async def _drain(self) -> None:
         """Behind the last event nothing counts: the body's end only keeps the connection."""
-        self._hurry(END_GRACE)
-        try:
-            async for _ in self._inner:
-                pass
-        except UpstreamError:
-            return
+        until = self._loop.time() + END_GRACE
+        while self._hurry(until - self._loop.time()):
+            try:
+                await self._inner.__anext__()
+            except (StopAsyncIteration, UpstreamError):
+                return
+
+
+def _many_choices(ask: Ask) -> bool:
+    """Whether several answers were asked for: `n`, or a list of prompts that are no tokens."""
+    document = ask.document or {}
+    prompt = document.get("prompt")
+    several = isinstance(prompt, list) and len(prompt) > 1 and not isinstance(prompt[0], int)
+    return several or document.get("n") not in (None, 1)
+
+
+def _ending(rest: bytes) -> bytes:
+    """What the last event lacks at its end, where nothing else is missing; empty when it is torn."""
+    ending = b"\n" if rest.endswith(b"\n") else b"\n\n"
+    data = b"".join(event.data for event in Splitter().feed(rest + ending)).strip()
+    try:
+        is_whole = data.startswith(b"[DONE]") or isinstance(orjson.loads(data), dict)
+    except orjson.JSONDecodeError:
+        is_whole = False
+    return ending if is_whole else b""
 
 
 async def _once(whole: bytes) -> AsyncIterator[bytes]:

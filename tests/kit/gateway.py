@@ -25,6 +25,8 @@ from tests.kit.caller import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from sidecar.call import Reply
+
 READ = 65_535
 
 

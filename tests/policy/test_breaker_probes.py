@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.policy.breaker import BreakerOpen
+from sidecar.policy.breaker import Breaker, BreakerOpen
+from sidecar.settings import CircuitBreakerSettings
 from tests.kit.breakers import breaker, half_open, play
 from tests.kit.clock import Clock
 
@@ -120,3 +121,14 @@ def test_a_late_success_does_not_close_what_is_open() -> None:
     play(subject, "+")
     cut.broke()
     assert subject.snapshot()["recent_failures"] == 0, "the circuit that heard the success is gone"
+
+
+@pytest.mark.parametrize(("told", "state"), [({}, "closed"), ({"success_threshold": 2}, "half_open")])
+def test_one_stream_of_an_llm_is_probe_enough_unless_the_file_says(told: dict[str, int], state: str) -> None:
+    clock = Clock()
+    settings = CircuitBreakerSettings.model_validate({"failure_threshold": 1, "failure_rate": 0, **told})
+    subject = Breaker("a", settings, clock)
+    subject.acquire().fail()
+    clock.now += settings.recovery_first
+    subject.acquire().succeed(0.1, streamed=True)
+    assert subject.state == state
