@@ -158,7 +158,11 @@ class Attempts:
         if chances is None:
             return None
         self.broke()
-        return await chances.resume()
+        ttfb = self.ttfb  # the caller has had its first byte
+        try:
+            return await chances.resume()
+        finally:
+            self.ttfb = ttfb
 
     def broke(self) -> None:
         """The committed reply was cut: the breaker hears a failure on top of the success it was told."""

@@ -8,12 +8,14 @@ again and whether the next one may; here it is asked whether that is possible
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from sidecar.call import NO_DEADLINE, Outcome, Reply, Same, Sign, Step
 from sidecar.engine.answer import BUSY_RETRY_AFTER, THROTTLING, Answers, let_go, resting
 from sidecar.engine.timer import TICK
 from sidecar.errors import CircuitOpen, NotTranslatable, Overloaded, Refused
+from sidecar.policy.classify import BROKE
 from sidecar.policy.retry import after, backoff
 
 if TYPE_CHECKING:
@@ -79,13 +81,14 @@ class ChainRun:
         call, attempts, chain = self._call, self._attempts, self._chain
         attempts.over()
         call.deadline = self._clock() + self.deadline
+        self.why, upstream = BROKE.label, call.upstream
         while call.fallback and self._index + 1 < len(chain) and call.attempts < self._target.retry.max_attempts:
             source = self._target.name
             self._index += 1
             target = self._target = chain[self._index]
             if not target.prefill:
                 continue
-            self._route.observer.fell_back(call, source, target.name, self.why or "broke")
+            self._route.observer.fell_back(call, source, target.name, self.why)
             self.answers = Answers()
             reply = await self._serve(target)
             if reply is not None and reply.status < 400:
@@ -94,6 +97,7 @@ class ChainRun:
                 let_go(reply)
             self.answers.drop()
             attempts.over(used=False)
+        call.upstream = upstream  # whose answer it stays
         return None
 
     async def _serve(self, target: Target) -> Reply | None:
@@ -170,7 +174,12 @@ class ChainRun:
                 self._route.observer.refused_by_limit(self._call)
                 return refusal
         if service.concurrency is not None:
-            if not await self._waits.enter(service.concurrency, service.name):
+            try:
+                entered = await self._waits.enter(service.concurrency, service.name)
+            except asyncio.CancelledError:  # the caller left the queue
+                self._give_back_tokens(target)
+                raise
+            if not entered:
                 self._give_back_tokens(target)
                 return Overloaded(f"{service.name} is busy", retry_after=BUSY_RETRY_AFTER)
             self._attempts.slot = service.concurrency

@@ -106,7 +106,7 @@ class LlmStream:
         self._sure = not _many_choices(ask)
         """An answer whose finish reason has come is whole. Of several the next may not have begun."""
         # A continuation is plain: whoever continues tells the first cause.
-        self._plain = ask.so_far is not None
+        self._plain = ask.resuming
         self._held_back = ask.options.stream == "complete" and not self._plain
         wanted = ask.options.on_break == "continue" and ask.kind in _CONTINUABLE and not self._plain
         self._continued = Continued(ask.kind) if wanted else None
