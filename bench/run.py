@@ -15,6 +15,9 @@ from typing import Any
 from bench import h2load, machine
 from bench.arguments import Arguments, parse
 from bench.grpc_proxies import GrpcEnvoy, GrpcSidecar, PlainGrpcio, echo_upstream
+from bench.llm_proxies import find_litellm, find_portkey
+from bench.llm_report import llm_tables
+from bench.llm_run import PEERS, measure_all
 from bench.load import Load
 from bench.measure import Proxy, Sample, Times, direct, measure
 from bench.process import Cores, NotReadyError
@@ -56,15 +59,23 @@ def main() -> int:
     }
     proxies = [proxy for name in arguments.only if (proxy := candidates.get(name)) is not None]
     grpc_proxies = [proxy for name in arguments.only if (proxy := over_grpc.get(name)) is not None]
-    if not proxies and not grpc_proxies:
+    llm_proxies = [name for name in arguments.only if name == "sidecar" or name in PEERS]
+    if not proxies and not grpc_proxies and not llm_proxies:
         return 2
-    about = machine.describe(envoy, nginx)
+    about = machine.describe(envoy, nginx, find_litellm(), find_portkey())
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
     try:
         with scene(nginx) as place:
             told = run(arguments, proxies, place) if proxies else {}
             if grpc_proxies and "grpc" in arguments.tables:
                 told |= run_grpc(arguments, grpc_proxies, place)
+            if llm_proxies and "llm" in arguments.tables:
+                times = Times(arguments.seconds / 2, arguments.warm_up / 2)
+                found = measure_all(
+                    llm_proxies, arguments.command, place, times, arguments.rounds, arguments.connections
+                )
+                told["llm"] = asdict(found)
+                print(f"\n{llm_tables(found)}", flush=True)
     except NotReadyError as error:
         print(error, file=sys.stderr)
         return 1
