@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sidecar.call import NO_DEADLINE
 from sidecar.dialects import beamline
 from sidecar.dialects.ask import read_ask, wants_body
+from sidecar.engine.attempt import REASONING
 from sidecar.engine.route import Llm, Route, Service, Target
 from sidecar.policy.budget import RetryBudget
 from sidecar.policy.classify import GIVE_UP_AFTER, Rules
@@ -182,7 +183,11 @@ def _rules(
 ) -> Rules:
     """`upstream` is None where we answer ourselves."""
     protocol = "http" if upstream is None else upstream.settings.protocol
-    waits = upstream is not None and protocol in PROVIDERS and upstream.timeout.first_token
+    first_token, reasoning = 0.0, 0.0
+    if upstream is not None and protocol in PROVIDERS:
+        first_token = reasoning = upstream.timeout.first_token
+        if "first_token" not in upstream.timeout.model_fields_set:
+            reasoning = max(reasoning, REASONING)
     return Rules(
         protocol=protocol,
         # Of HTTP the Router takes decides only, and a decide may be repeated.
@@ -192,7 +197,8 @@ def _rules(
         patience=retry.patience,
         max_retry_after=retry.max_retry_after,
         max_rest=retry.max_rest,
-        give_up_after=waits or GIVE_UP_AFTER,
+        give_up_after=first_token or GIVE_UP_AFTER,
+        give_up_on_reasoning=reasoning or GIVE_UP_AFTER,
         refusal_next=route.fallback_on_refusal,
         grpc_codes=frozenset(retry.grpc_codes),
     )

@@ -57,14 +57,15 @@ def read_ask(call: Call, options: LlmOptions) -> Ask:
     if call.method in _READS and (path == b"/models" or path.startswith(b"/models/")):
         return Ask(_dialect(call, Kind.MODELS), Kind.MODELS, path, query, credential=_digest(call))
     if not posted or (kind is None and path != INFER):
-        tied = kind is None
-        return Ask(_dialect(call, Kind.OTHER), Kind.OTHER, path, query, credential=_digest(call), tied=tied)
+        return Ask(_dialect(call, Kind.OTHER), Kind.OTHER, path, query, credential=_digest(call), tied=True)
     body = call.body.whole or b""
-    if call.fields.get(b"content-encoding", b"identity") != b"identity":
+    if call.fields.get(b"content-encoding", b"identity").lower() != b"identity":
         if kind is None:
             raise InvalidRequest("an encoded body cannot be read: /infer needs it plain")
         # Nobody here can read it: it goes as it is to whoever speaks the caller's dialect.
-        return Ask(_dialect(call, kind), kind, path, query, credential=_digest(call), tied=True)
+        call.idempotent = call.idempotent or kind is not Kind.RESPONSES
+        dialect, estimate = _dialect(call, kind), len(body) // BYTES_PER_TOKEN + UNTOLD_OUTPUT
+        return Ask(dialect, kind, path, query, credential=_digest(call), tied=True, estimate=estimate)
     document = _document(body)
     if kind is None:
         kind = next((kind for field, kind in _BY_FIELD if field in document), None)

@@ -13,7 +13,7 @@ from sidecar.llm import Usage
 from sidecar.policy.classify import BROKE
 
 if TYPE_CHECKING:
-    from sidecar.call import Call
+    from sidecar.call import Call, Facts, Reply
     from sidecar.engine.attempt import Attempts
     from sidecar.engine.route import Target
     from sidecar.llm import Ask
@@ -38,13 +38,21 @@ def settle(call: Call, ask: Ask, target: Target, attempts: Attempts, *, used: bo
     tokens = float(ask.estimate)
     if known is not None and ended:
         tokens = float(known.total)
-    elif attempts.last is not None and (attempts.facts.what in NEVER_REACHED or attempts.facts.status >= 400):
+    elif attempts.last is not None and _cost_nothing(attempts.facts, reply):
         tokens = 0.0
     elif known is not None:
         tokens = max(tokens, float(known.total))
     if target.service.limit is not None:
         target.service.limit.used(call, tokens - ask.estimate)
     return tokens
+
+
+def _cost_nothing(facts: Facts, reply: Reply | None) -> bool:
+    """The target was never reached or refused: an error behind some content is no refusal."""
+    if facts.what in NEVER_REACHED:
+        return True
+    begun = reply is not None and reply.events is not None and "content" in reply.events
+    return facts.status >= 400 and not begun
 
 
 def seen(usage: Usage | None, events: dict[str, int] | None) -> Usage | None:

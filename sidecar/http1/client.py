@@ -281,7 +281,7 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
             self._transport.pause_reading()
         if self.news:
             self._tell_interim()
-        if self.continued and self._go_ahead is not None:
+        if self.continued:
             _set(self._go_ahead)
         if self.final is not None or self.error is not None:
             waiter = self._waiter
@@ -289,8 +289,7 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
                 self._waiter = None
                 if not waiter.done():
                     waiter.set_result(None)
-            if self._go_ahead is not None:
-                _set(self._go_ahead)
+            _set(self._go_ahead)
 
     def eof_received(self) -> None:
         # Acted on now: with bytes of ours still unsent, asyncio would wait to close until they are gone.
@@ -309,8 +308,7 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        if self._drained is not None:
-            _set(self._drained)
+        _set(self._drained)
 
     # What follows from it.
 
@@ -359,8 +357,7 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
         self._expecting = False
         self._stop_timer()
         for waiter in (self._waiter, self._drained, self._go_ahead):
-            if waiter is not None:
-                _set(waiter)
+            _set(waiter)
         self._leave_pool()
 
     def _leave_pool(self) -> None:
@@ -395,10 +392,9 @@ class ClientConnection(ReplyParser, asyncio.Protocol):
         self.error = ReplyStalled(f"no byte {what} for {self._idle:g} s")
         self._expecting = False
         self.close()
-        if self._waiter is not None:
-            _set(self._waiter)
+        _set(self._waiter)
 
 
-def _set(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
+def _set(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
         waiter.set_result(None)

@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sidecar.dialects.llm_errors import LlmError, error_event, read_error
-from sidecar.errors import CallerLeft
+from sidecar.errors import CallerLeft, UpstreamProtocolError
 
 if TYPE_CHECKING:
     from sidecar.call import Call, Reply
@@ -46,12 +46,13 @@ class Warmth:
         if reply.status >= 400:
             self._failed(read_error(reply.status, reply.whole or b""), self._heads.of_reply(call, reply))
             return
-        if reply.whole:
-            self._write(reply.whole)
-        if reply.chunks is not None:
-            async for chunk in reply.chunks:
-                if not self._write(chunk):
-                    await request.drain()
+        if reply.chunks is None:
+            error = LlmError(502, "api_error", UpstreamProtocolError.label, "a stream was asked for and none came")
+            self._failed(error, self._heads.of_reply(call, reply))
+            return
+        async for chunk in reply.chunks:
+            if not self._write(chunk):
+                await request.drain()
         self._write(_told(self._heads.of_reply(call, reply)))
         request.end(())
 

@@ -42,6 +42,8 @@ class Rules:
     max_retry_after: float
     max_rest: float
     give_up_after: float = GIVE_UP_AFTER
+    give_up_on_reasoning: float = GIVE_UP_AFTER
+    """The same where the call asks an LLM for reasoning."""
     refusal_next: bool = False
     """A content refusal is routed around: row 16."""
     grpc_codes: frozenset[str] = RETRYABLE_CODES
@@ -125,7 +127,9 @@ def classify(facts: Facts, call: Call, rules: Rules, *, other_left: bool) -> Out
 def _no_reply(facts: Facts, call: Call, rules: Rules, *, other_left: bool) -> Outcome:
     what = facts.what
     if what in (What.CALLER_LEFT, What.CALLER_DEADLINE):  # row 1
-        waited_in_vain = not facts.answered and facts.seconds >= rules.give_up_after
+        reasoning = call.llm is not None and call.llm.reasoning
+        patience = rules.give_up_on_reasoning if reasoning else rules.give_up_after
+        waited_in_vain = not facts.answered and facts.seconds >= patience
         return CALLER_GAVE_UP if waited_in_vain else CALLER_LEFT
     if what in _NO_REPLY:  # rows 1a, 2, 3, 20
         return _NO_REPLY[what]

@@ -85,13 +85,12 @@ class LlmUpstream:
 
     async def _read(self, call: Call, ask: Ask, attempt: Attempt, reply: Reply) -> Reply:
         reply.model = self._model.name
-        rest = rest_told(reply.fields, self._wall())
-        if rest > 0:
-            reply.facts = replace(reply.facts, rest=rest)
-        encoded = reply.fields.get(b"content-encoding", b"identity") != b"identity"
+        self._heed(reply)
+        encoded = reply.fields.get(b"content-encoding", b"identity").lower() != b"identity"
         if reply.status >= 400:
             body = None if encoded else await read_whole(reply, LONGEST_ERROR)
-            return reply if body is None else failed(call, ask, reply, body, self._provider, self._model)
+            # One that nobody can read here has its status.
+            return failed(call, ask, reply, body or b"", self._provider, self._model)
         if ask.kind is Kind.OTHER or ask.document is None or reply.status != 200:
             return reply
         foreign = ask.dialect is not self._provider.dialect
@@ -102,18 +101,24 @@ class LlmUpstream:
         if foreign:
             said = translated(ask, self._provider)
             reply.dropped = said.dropped if isinstance(said, Translated) else ()
-        if reply.fields.get(b"content-type", b"").lower().startswith(_EVENTS):
+        content_type = reply.fields.get(b"content-type", b"").lower()
+        # Servers that imitate these APIs name the type of their streams in many ways.
+        if content_type.startswith(_EVENTS) or (ask.stream and b"json" not in content_type):
             if foreign and not ask.stream:
                 raise _unreadable("a stream came where none was asked for")
             return await self._stream(call, ask, attempt, reply, foreign=foreign)
-        if foreign and ask.stream:
-            raise _unreadable("a stream was asked for and none came")
         body = await read_whole(reply, self._longest)
         if body is None:
             if foreign:
                 raise _unreadable(f"it is longer than {self._longest:,} bytes")
             return reply
         return answered(call, ask, reply, body, self._provider, self._model, self._wall())
+
+    def _heed(self, reply: Reply) -> None:
+        """What the provider's rate headers tell, unless it says itself when to come back."""
+        rest, facts = rest_told(reply.fields, self._wall()), reply.facts
+        if rest > 0 and facts.wait is None:
+            reply.facts = replace(facts, rest=rest, wait=rest if reply.status == 429 else None)
 
     async def _stream(self, call: Call, ask: Ask, attempt: Attempt, reply: Reply, *, foreign: bool) -> Reply:
         provider = self._provider

@@ -13,6 +13,7 @@ from sidecar.dialects.llm_errors import LlmError, error_of, read_error, sign_of,
 from sidecar.dialects.llm_usage import usage_of_completion, usage_of_message, usage_of_response
 from sidecar.dialects.message_reply import to_message
 from sidecar.dialects.response_reply import to_response
+from sidecar.dialects.sse_writing import written
 from sidecar.dialects.translated import BadEvent
 from sidecar.errors import UpstreamError
 from sidecar.llm import Dialect, Kind
@@ -89,7 +90,7 @@ def failed_at_once(
     """An error inside a 200, before anything else: nothing has been sent, so the caller gets the status it means."""
     reply.facts = replace(reply.facts, status=error.status)
     reply.status, reply.reason = error.status, b""
-    body = orjson.dumps(document) if isinstance(document.get("error"), dict) else None
+    body = _written(document) if isinstance(document.get("error"), dict) else None
     if body is None:
         reply.status, body = write_error(ask.dialect, error, call.id)
     _rewritten(reply, body, ask.dialect, b"application/json")
@@ -107,6 +108,7 @@ def _as_error(
     if sign is not None:
         reply.facts = replace(reply.facts, sign=sign, detail=error.code or error.type)
     if ask.dialect is not provider.dialect and ask.kind is not Kind.OTHER:
+        close(reply)
         reply.status, body = write_error(ask.dialect, error, call.id)
         reply.reason = b""
         _rewritten(reply, body, ask.dialect, b"application/json")
@@ -127,12 +129,22 @@ def answered(call: Call, ask: Ask, reply: Reply, body: bytes, provider: Provider
     if _refused(document, provider.dialect):
         reply.facts = replace(reply.facts, sign=Sign.REFUSAL)
     if ask.dialect is not provider.dialect:
+        if ask.stream:
+            raise _no_answer("a stream was asked for and none came")
         try:
-            said = _said(document, ask, int(now))
+            said = written(_said(document, ask, int(now)))
         except BadEvent as error:
             raise _no_answer(str(error)) from error
-        _rewritten(reply, orjson.dumps(said), ask.dialect, b"application/json")
+        _rewritten(reply, said, ask.dialect, b"application/json")
     return reply
+
+
+def _written(document: Document) -> bytes | None:
+    """As JSON, None where it has none: orjson reads 1024 levels and writes 254."""
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return None
 
 
 def _is_response(document: Document) -> bool:

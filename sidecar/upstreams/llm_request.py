@@ -126,14 +126,12 @@ def as_sent(call: Call, ask: Ask, provider: Provider, model: Model) -> Call:
         path = b"/messages"
     else:
         path = b"/chat/completions"
-    if ask.so_far:
-        document["messages"] = _behind(document["messages"], ask, provider)
     return derived(
         call,
         headers=headers,
         fields=index(headers),
         outgoing=path,
-        body=Body.of(_written(document)),
+        body=Body.of(_written(_continuing(document, ask, provider))),
         expects_continue=False,
     )
 
@@ -143,11 +141,7 @@ def _own_body(call: Call, ask: Ask, model: Model, provider: Provider) -> bytes:
     assert body is not None, "an LLM request is held whole"
     if ask.so_far:
         assert ask.document is not None
-        document = {**ask.document, "model": model.name or ask.model}
-        document["messages"] = _behind(document["messages"], ask, provider)
-        if provider.dialect is Dialect.OPENAI:
-            document |= {"continue_final_message": True, "add_generation_prompt": False}
-        return _written(document)
+        return _written(_continuing({**ask.document, "model": model.name or ask.model}, ask, provider))
     if model.name and model.name != ask.model:
         return with_model(body, model.name)
     return body
@@ -161,17 +155,29 @@ def _written(document: Document) -> bytes:
         raise cannot_carry(f"not_translatable: {error}") from None
 
 
-def _behind(messages: list[Any], ask: Ask, provider: Provider) -> list[Any]:
+def _continuing(document: Document, ask: Ask, provider: Provider) -> Document:
+    """The request with the beginning of its answer, where the caller has got one."""
+    if not ask.so_far:
+        return document
+    messages = document.get("messages")
+    if not isinstance(messages, list):
+        raise cannot_carry("its messages are no list to go on behind")
+    document = {**document, "messages": _behind(messages, ask.so_far)}
+    if provider.dialect is Dialect.OPENAI:  # vLLM's words, and those of others; OpenAI itself takes no prefill
+        document |= {"continue_final_message": True, "add_generation_prompt": False}
+    return document
+
+
+def _behind(messages: list[Any], so_far: str) -> list[Any]:
     """The conversation with the beginning of its answer. A prefill of the caller's own is part of that beginning."""
     last = messages[-1] if messages else None
-    before = ""
     if isinstance(last, dict) and last.get("role") == "assistant":
         content = last.get("content")
         if isinstance(content, str):
-            before, messages = content, messages[:-1]
-        elif isinstance(content, list) and provider.dialect is Dialect.ANTHROPIC:
-            return [*messages[:-1], {**last, "content": [*content, {"type": "text", "text": ask.so_far}]}]
-    return [*messages, {"role": "assistant", "content": before + ask.so_far}]
+            return [*messages[:-1], {**last, "content": content + so_far}]
+        if isinstance(content, list):
+            return [*messages[:-1], {**last, "content": [*content, {"type": "text", "text": so_far}]}]
+    return [*messages, {"role": "assistant", "content": so_far}]
 
 
 def _headers(call: Call, ask: Ask, provider: Provider) -> Headers:
@@ -181,7 +187,9 @@ def _headers(call: Call, ask: Ask, provider: Provider) -> Headers:
         name = pair[0].lower()
         if provider.own and name in _SECRETS:
             continue
-        if not same and (name in _SECRETS or name == b"content-type" or name.startswith(_ONE_DIALECTS)):
+        if not same and (name in _SECRETS or name.startswith(_ONE_DIALECTS)):
+            continue
+        if not same and name == b"content-type" and ask.document is not None:
             continue
         headers.append(pair)
     if provider.credential is not None:
