@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kit.commands import PYTHON, ROOT, SIDECAR, answers, free_port, process, shell, shell_blocks
+from tests.kit.node import INSTALL
 from tests.kit.transcript import blocks, terminal
 
 if TYPE_CHECKING:
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.kit.node import Node
+
 GATEWAY = ROOT / "examples" / "ai-gateway"
 BEAMLINE = ROOT / "examples" / "beamline"
+FALLBACK = ROOT / "examples" / "llm-fallback"
 VARIABLES = {
     "recommendations": "RECOMMENDATION_SERVICE_URL",
     "search": "SEARCH_SERVICE_URL",
@@ -132,7 +136,34 @@ async def test_the_beamlines_readme_is_a_session_that_goes_as_it_says(tmp_path: 
             await shell.type(block)
 
 
-@pytest.mark.parametrize(("folder", "count"), [(GATEWAY, len(VARIABLES) + 6), (BEAMLINE, 7)])
+@pytest.mark.timeout(120)
+async def test_an_outage_of_either_llm_provider_goes_with_each_sdk_as_its_readme_says(
+    tmp_path: Path, node: Node
+) -> None:
+    async with terminal(tmp_path) as shell:
+        shell.place(*(f"examples/llm-fallback/{file.name}" for file in FALLBACK.iterdir() if file.is_file()))
+        (tmp_path / "examples" / "llm-fallback" / "node_modules").symlink_to(node.modules)
+        for block in blocks(FALLBACK / "README.md"):
+            await shell.type(block)
+
+
+@pytest.mark.timeout(120)
+async def test_on_a_machine_without_node_the_example_says_so_and_goes_on_with_python(tmp_path: Path) -> None:
+    async with process(PYTHON, str(FALLBACK / "run.py"), env={"PATH": str(tmp_path)}) as example:
+        out, _ = await example.communicate()
+    told = out.decode()
+    assert example.returncode == 0, told
+    assert told.startswith("The SDKs for Node are left out: there is no node here.\n")
+    assert "openai, Python" in told
+    assert ", Node" not in told
+    assert told.endswith("No answer was lost.\n")
+
+
+def test_the_packages_for_node_are_installed_in_tests_as_the_readme_says() -> None:
+    assert f"`{' '.join(INSTALL[:3])}`" in (FALLBACK / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("folder", "count"), [(GATEWAY, len(VARIABLES) + 6), (BEAMLINE, 7), (FALLBACK, 6)])
 def test_the_readme_names_every_variable_with_its_default(folder: Path, count: int) -> None:
     policy = (folder / "sidecar.toml").read_text()
     readme = (folder / "README.md").read_text()
