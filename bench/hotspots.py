@@ -13,14 +13,22 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from bench.load import Load, drive
+from bench.llm_load import Order, loader
+from bench.llm_proxies import LlmSidecar
+from bench.llm_run import CASES
+from bench.load import Load
 from bench.process import Cores, NotReadyError, Process
 from bench.proxies import OURS, Place, Sidecar, find_nginx, memory_upstream
 from bench.sampler import Frame
 
 WRITE_SECONDS = 10.0  # for the profile to appear once it has been asked for
+Drive = Callable[[float], Load]
+"""Loads for so many seconds."""
 
 
 class Options(argparse.Namespace):
@@ -28,6 +36,7 @@ class Options(argparse.Namespace):
     top: int
     routes: int
     exact: bool
+    llm: str
     command: str
 
 
@@ -37,6 +46,7 @@ def main() -> int:
     parser.add_argument("--top", type=int, default=40, help="rows of each table (default 40)")
     parser.add_argument("--routes", type=int, default=1, help="routes in the policy file (default 1)")
     parser.add_argument("--exact", action="store_true", help="cProfile instead of samples")
+    parser.add_argument("--llm", choices=[case.name for case in CASES], default="", help="an LLM row instead of HTTP's")
     parser.add_argument("--command", default=OURS, help="what stands for the sidecar, as in bench/run.py")
     options = parser.parse_args(namespace=Options())
     nginx = find_nginx()
@@ -58,13 +68,13 @@ def profile_under_load(options: Options, nginx: str) -> None:
         profile = folder / "profile"
         sampler = f"{{python}} {Path(__file__).with_name('sampler.py')} {'--exact ' * options.exact}{profile} "
         wrapped = options.command.replace("{python} ", sampler, 1)
-        with memory_upstream(nginx, folder, cores) as upstream:
-            place = Place(folder, cores, upstream)
-            with Sidecar(wrapped, options.routes).up(place) as (process, port):
-                load = loaded(process, port, place, options.seconds)
-                until = time.monotonic() + WRITE_SECONDS
-                while not profile.exists() and time.monotonic() < until:
-                    time.sleep(0.05)  # another process writes it; nothing tells when
+        place = Place(folder, cores, 0)
+        under = llm_calls(wrapped, options.llm, place) if options.llm else http_calls(wrapped, options, nginx, place)
+        with under as (process, drive):
+            load = loaded(process, drive, options.seconds)
+            until = time.monotonic() + WRITE_SECONDS
+            while not profile.exists() and time.monotonic() < until:
+                time.sleep(0.05)  # another process writes it; nothing tells when
         print(f"{load.requests / load.seconds:,.0f} requests/s while profiled, {load.errors} errors\n")
         if options.exact:
             pstats.Stats(str(profile)).sort_stats("tottime").print_stats(options.top)
@@ -72,12 +82,27 @@ def profile_under_load(options: Options, nginx: str) -> None:
             print_samples(json.loads(profile.read_text()), options.top)
 
 
-def loaded(process: Process, port: int, place: Place, seconds: int) -> Load:
+@contextmanager
+def http_calls(command: str, options: Options, nginx: str, place: Place) -> Iterator[tuple[Process, Drive]]:
+    with memory_upstream(nginx, place.folder, place.cores) as upstream:
+        place = replace(place, upstream=upstream)
+        with Sidecar(command, options.routes).up(place) as (process, port):
+            yield process, lambda seconds: place.load(port, seconds, connections=32)
+
+
+@contextmanager
+def llm_calls(command: str, name: str, place: Place) -> Iterator[tuple[Process, Drive]]:
+    case = next(case for case in CASES if case.name == name)
+    with loader(place) as load, LlmSidecar(command).up(replace(place, upstream=load.upstream)) as (process, port):
+        yield process, lambda seconds: load.load(Order(port, case.model, case.stream, 32, seconds)).load
+
+
+def loaded(process: Process, drive: Drive, seconds: float) -> Load:
     """Warms up, then loads the process between the two signals to its profiler; prints the CPU time of each thread."""
-    drive(port, seconds=2, connections=32, cores=place.cores.load, folder=place.folder)
+    drive(2.0)
     before = dict(process.cpu_by_thread())
     os.kill(process.pid, signal.SIGUSR2)
-    load = drive(port, seconds=seconds, connections=32, cores=place.cores.load, folder=place.folder)
+    load = drive(seconds)
     os.kill(process.pid, signal.SIGUSR2)
     for thread, spent in process.cpu_by_thread():
         micros = (spent - before.get(thread, 0.0)) / max(load.requests, 1) * 1e6

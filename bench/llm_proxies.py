@@ -13,7 +13,7 @@ from typing import Protocol
 
 from bench import llm_words as words
 from bench.process import Process, free_port, running
-from bench.proxies import HERE, OURS, Place
+from bench.proxies import HERE, OURS, Place, nginx
 
 PEERS = HERE.parent / ".venv-bench"
 START_SECONDS = 120.0
@@ -23,6 +23,9 @@ START_SECONDS = 120.0
 class LlmProxy(Protocol):
     @property
     def name(self) -> str: ...
+
+    @property
+    def translates(self) -> bool: ...
 
     def headers(self, model: str) -> dict[str, str]:
         """What callers must send for a model, beside what OpenAI's own client sends."""
@@ -38,6 +41,7 @@ class LlmSidecar:
 
     command: str = OURS
     name: str = "sidecar"
+    translates: bool = True
 
     def headers(self, _model: str) -> dict[str, str]:
         return {}
@@ -59,6 +63,7 @@ class LiteLlm:
 
     binary: str
     name: str = "litellm"
+    translates: bool = True
 
     def headers(self, _model: str) -> dict[str, str]:
         return {}
@@ -88,6 +93,7 @@ class Portkey:
     script: str
     upstream: int
     name: str = "portkey"
+    translates: bool = True
 
     def headers(self, model: str) -> dict[str, str]:
         return {
@@ -108,6 +114,27 @@ class Portkey:
         argv = ["node", self.script, f"--port={port}", "--headless"]
         with started(argv, port, place, self.headers, {"NODE_ENV": "production"}) as process:
             yield process, port
+
+
+@dataclass(frozen=True, slots=True)
+class LlmNginx:
+    """nginx as a plain proxy that holds nothing back: what moving the bytes of each event costs."""
+
+    binary: str
+    name: str = "nginx"
+    translates: bool = False
+
+    def headers(self, _model: str) -> dict[str, str]:
+        return {}
+
+    @contextmanager
+    def up(self, place: Place) -> Iterator[tuple[Process, int]]:
+        location = (
+            """proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;"""
+        )
+        upstream = f"upstream up {{ server 127.0.0.1:{place.upstream}; keepalive 64; keepalive_requests 1000000000; }}"
+        with nginx(self.binary, place.folder / "llm-nginx", place.cores.proxy, location, upstream) as started:
+            yield started
 
 
 @contextmanager

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 
 from bench import llm_words as words
 from bench.llm_load import Loader, Order, Told, loader
-from bench.llm_proxies import LiteLlm, LlmProxy, LlmSidecar, Portkey, find_litellm, find_portkey
+from bench.llm_proxies import LiteLlm, LlmNginx, LlmProxy, LlmSidecar, Portkey, find_litellm, find_portkey
 from bench.load import Load
 from bench.measure import Sample, Times
 from bench.process import Memory, NotReadyError, Process
-from bench.proxies import Place
+from bench.proxies import Place, find_nginx
 
 PEERS = {
+    "nginx": "not installed",
     "litellm": "not installed: .venv-bench/bin/pip install 'litellm[proxy]'",
     "portkey": "not installed: needs Node and npm, then make .venv-bench/portkey/node_modules",
 }
@@ -28,6 +29,10 @@ class Case:
     name: str
     model: str
     stream: bool
+
+    @property
+    def translated(self) -> bool:
+        return self.model == words.TRANSLATED
 
 
 CASES = (
@@ -77,9 +82,10 @@ def measure_all(names: Sequence[str], command: str, place: Place, times: Times, 
 
 
 def present(names: Sequence[str], command: str, load: Loader, found: Found) -> list[LlmProxy]:
-    litellm, portkey = find_litellm(), find_portkey()
+    nginx, litellm, portkey = find_nginx(), find_litellm(), find_portkey()
     there: dict[str, LlmProxy | None] = {
         "sidecar": LlmSidecar(command),
+        "nginx": LlmNginx(nginx) if nginx else None,
         "litellm": LiteLlm(litellm) if litellm else None,
         "portkey": Portkey(portkey, load.upstream) if portkey else None,
     }
@@ -93,6 +99,8 @@ def measure(
     with proxy.up(place) as (process, port):
         rest = process.memory()
         for case in CASES:
+            if case.translated and not proxy.translates:
+                continue
             order = Order(port, case.model, case.stream, connections, times.warm_up, proxy.headers(case.model))
             load.load(order)
             sample = sampled(proxy, process, load, replace(order, seconds=times.seconds))
