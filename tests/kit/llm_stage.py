@@ -39,6 +39,14 @@ HI = "hi there"
 SAID = "You said: hi there"
 """What the stand-in models answer to it: four tokens, for five of the prompt."""
 
+ALONE = {OPENAI: GPT_ONLY, ANTHROPIC: CLAUDE_ONLY}
+"""The chain of that provider alone."""
+FIRST = {OPENAI: GPT_FIRST, ANTHROPIC: CLAUDE_FIRST}
+"""The chain that begins with that provider."""
+OTHER = {OPENAI: ANTHROPIC, ANTHROPIC: OPENAI}
+MODEL = {OPENAI: GPT, ANTHROPIC: CLAUDE}
+"""The model that the chains ask that provider for."""
+
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Nothing here is encrypted, and reading the certificate authorities takes longer than most of these tests."""
 
@@ -131,6 +139,11 @@ class Stage:
     def counts(self) -> tuple[int, int]:
         """How many requests OpenAI and Anthropic have got."""
         return self.openai.count, self.anthropic.count
+
+    def asked(self, broken: str) -> tuple[int, int]:
+        """How many requests the provider that is broken has got, and the other one."""
+        one, other = self.counts
+        return (one, other) if broken == OPENAI else (other, one)
 
     def provider(self, dialect: str) -> Provider:
         return self.openai if dialect == OPENAI else self.anthropic

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from sidecar.standins.llm_faults import Fault, Kind
-from tests.kit.llm_caller import CLAUDE, GPT
-from tests.kit.llm_stage import ANTHROPIC, CLAUDE_FIRST, CLAUDE_ONLY, GPT_FIRST, GPT_ONLY, OPENAI, SAID, Stage, stage
+from tests.kit.llm_stage import ALONE, ANTHROPIC, FIRST, MODEL, OPENAI, OTHER, SAID, stage
 
 TRIES = 3
 
@@ -76,12 +75,6 @@ STREAMED = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "str
 CLIENTS = pytest.mark.parametrize("client", [OPENAI, ANTHROPIC])
 
 
-def requests_of(s: Stage, dialect: str) -> tuple[int, int]:
-    """Of the provider that is broken, and of the other one."""
-    one, other = s.counts
-    return (one, other) if dialect == OPENAI else (other, one)
-
-
 @EACH_ROW
 @CLIENTS
 @pytest.mark.parametrize("broken", [OPENAI, ANTHROPIC])
@@ -89,8 +82,8 @@ def requests_of(s: Stage, dialect: str) -> tuple[int, int]:
 async def test_alone(row: Row, client: str, broken: str, streamed: bool) -> None:
     async with stage() as s:
         await s.provider(broken).switch(row.fault)
-        got = await s.ask(GPT_ONLY if broken == OPENAI else CLAUDE_ONLY, client=client, stream=streamed)
-        assert requests_of(s, broken) == (row.asked, 0)
+        got = await s.ask(ALONE[broken], client=client, stream=streamed)
+        assert s.asked(broken) == (row.asked, 0)
     assert (got.kind, got.told("error-category"), got.text) == (*row.seen(client, broken), "")
     assert (got.upstream, got.attempts) == (broken, row.asked)
     if "own key" in row.name:
@@ -105,12 +98,13 @@ async def test_alone(row: Row, client: str, broken: str, streamed: bool) -> None
 async def test_with_the_other_behind_it(row: Row, client: str, broken: str) -> None:
     async with stage() as s:
         await s.provider(broken).switch(row.fault)
-        got = await s.ask(GPT_FIRST if broken == OPENAI else CLAUDE_FIRST, client=client, stream=client == broken)
-        assert requests_of(s, broken) == (row.asked, 1 if row.falls_back else 0)
+        got = await s.ask(FIRST[broken], client=client, stream=client == broken)
+        assert s.asked(broken) == (row.asked, 1 if row.falls_back else 0)
     if not row.falls_back:
         assert (got.kind, got.upstream) == (row.seen(client, broken)[0], broken)
         return
-    other, model = (ANTHROPIC, CLAUDE) if broken == OPENAI else (OPENAI, GPT)
+    other = OTHER[broken]
+    model = MODEL[other]
     assert (got.text, got.model, got.error, got.usage) == (SAID, model, None, (5, 4))
     assert (got.upstream, got.told("model"), got.attempts) == (other, model, row.asked + 1)
     assert got.stop == ("stop" if client == OPENAI else "end_turn")
