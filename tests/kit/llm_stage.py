@@ -19,7 +19,7 @@ from openai import AsyncOpenAI
 
 from sidecar.standins.anthropic import AnthropicStandin
 from sidecar.standins.openai import OpenAIStandin
-from tests.kit.llm_caller import CLAUDE
+from tests.kit.llm_caller import CLAUDE, GPT
 from tests.kit.running import running
 
 if TYPE_CHECKING:
