@@ -224,14 +224,14 @@ def _answered(got: Got, message: Any) -> None:
     got.text = "".join(block.text for block in message.content if block.type == "text")
     got.tools = [(block.name, str(block.input)) for block in message.content if block.type == "tool_use"]
     got.model, got.stop = message.model, message.stop_reason
-    got.usage = (message.usage.input_tokens, message.usage.output_tokens)
+    got.usage = _tokens_of_anthropic(message.usage)
 
 
 def _heard(got: Got, event: Any) -> None:
     match event.type:
         case "message_start":
             got.model = event.message.model
-            got.usage = (event.message.usage.input_tokens, event.message.usage.output_tokens)
+            got.usage = _tokens_of_anthropic(event.message.usage)
         case "content_block_start" if event.content_block.type == "tool_use":
             got.tools.append((event.content_block.name, ""))
         case "content_block_delta" if event.delta.type == "text_delta":
@@ -241,8 +241,13 @@ def _heard(got: Got, event: Any) -> None:
             got.tools[-1] = (name, arguments + event.delta.partial_json)
         case "message_delta":
             got.stop = event.delta.stop_reason
-            came = got.usage[0] if got.usage else 0
-            got.usage = (event.usage.input_tokens or came, event.usage.output_tokens)
+            if event.usage is not None:
+                came = got.usage[0] if got.usage else 0
+                got.usage = (event.usage.input_tokens or came, event.usage.output_tokens)
+
+
+def _tokens_of_anthropic(usage: Any) -> tuple[int, int] | None:
+    return None if usage is None else (usage.input_tokens, usage.output_tokens)
 
 
 def _failed(got: Got, error: Exception) -> None:
