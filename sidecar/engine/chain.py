@@ -95,6 +95,8 @@ class ChainRun:
                 return reply
             if reply is not None:
                 let_go(reply)
+                assert attempts.last is not None
+                self.why = attempts.last.label
             self.answers.drop()
             attempts.over(used=False)
         call.upstream = upstream  # whose answer it stays

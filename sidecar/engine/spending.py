@@ -34,7 +34,8 @@ def settle(call: Call, ask: Ask, target: Target, attempts: Attempts, *, used: bo
         if reply.events:
             target.observer.streamed(reply.events)
     if known is not None:
-        target.observer.spent(call, known, wasted=not used or attempts.last is BROKE)
+        wasted = not used or attempts.last is BROKE or attempts.facts.status >= 400
+        target.observer.spent(call, known, wasted=wasted)
     tokens = float(ask.estimate)
     if known is not None and ended:
         tokens = float(known.total)

@@ -91,11 +91,16 @@ class LlmUpstream:
             body = None if encoded else await read_whole(reply, LONGEST_ERROR)
             # One that nobody can read here has its status.
             return failed(call, ask, reply, body or b"", self._provider, self._model)
-        if ask.kind is Kind.OTHER or ask.document is None or reply.status != 200:
-            return reply
         foreign = ask.dialect is not self._provider.dialect
+        read = foreign or ask.resuming  # else what nobody can read here is passed on
+        if ask.kind is Kind.OTHER or ask.document is None:
+            return reply
+        if reply.status != 200:
+            if read:
+                raise _unreadable(f"its status is {reply.status}")
+            return reply
         if encoded:
-            if foreign:
+            if read:
                 raise _unreadable("it is encoded, though identity was asked for")
             return reply
         if foreign:
@@ -109,7 +114,7 @@ class LlmUpstream:
             return await self._stream(call, ask, attempt, reply, foreign=foreign)
         body = await read_whole(reply, self._longest)
         if body is None:
-            if foreign:
+            if read:
                 raise _unreadable(f"it is longer than {self._longest:,} bytes")
             return reply
         return answered(call, ask, reply, body, self._provider, self._model, self._wall())

@@ -125,12 +125,12 @@ def answered(call: Call, ask: Ask, reply: Reply, body: bytes, provider: Provider
         raise _no_answer("it is not a JSON object")
     if "error" in document and document["error"] and not _is_response(document):
         return failed_at_once(call, ask, reply, error_of(document), document, provider, model)
+    if ask.stream and (ask.resuming or ask.dialect is not provider.dialect):
+        raise _no_answer("a stream was asked for and none came")
     reply.usage, reply.ended = _usage(document, ask.kind, provider.dialect), True
     if _refused(document, provider.dialect):
         reply.facts = replace(reply.facts, sign=Sign.REFUSAL)
     if ask.dialect is not provider.dialect:
-        if ask.stream:
-            raise _no_answer("a stream was asked for and none came")
         try:
             said = written(_said(document, ask, int(now)))
         except BadEvent as error:

@@ -270,7 +270,9 @@ class LlmStream:
 
     async def _break(self, facts: Facts) -> None:
         """The stream broke: another target goes on, or the caller is told."""
-        if self._continued is not None and self._reader.resumable and await self._resumed(self._continued):
+        # A continuation that broke before it said anything has left the text as it was.
+        goes_on = self._reader.resumable or self._first is None
+        if self._continued is not None and goes_on and await self._resumed(self._continued):
             return
         self._told = True
         error = LlmError(502, "api_error", UpstreamReset.label, f"the stream broke: {facts.detail}")
@@ -289,7 +291,7 @@ class LlmStream:
         reply = await self._attempt.resume()
         if reply is None:
             return False
-        self._broken, self._cause, self._finished_at = None, b"", None
+        self._first, self._broken, self._cause, self._finished_at = None, None, b"", None
         self._used = self._reply.usage
         self._reply.closer, reply.closer = reply.closer, None
         self._reply.hasten = reply.hasten

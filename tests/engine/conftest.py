@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.providers import LlmStage
 from tests.kit.stage import Stage
 
 if TYPE_CHECKING:
@@ -15,5 +16,12 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
     made = Stage()
+    yield made
+    made.everything_is_given_back()
+
+
+@pytest.fixture
+async def llm_stage() -> AsyncIterator[LlmStage]:
+    made = LlmStage()
     yield made
     made.everything_is_given_back()
