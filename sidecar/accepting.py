@@ -128,7 +128,12 @@ class Acceptor:
 
     def close(self) -> None:
         """Stop accepting for good, from the loop's next turn on; open connections go on. A unix socket's file goes."""
-        for task in self._accepting:
+        loop = asyncio.get_running_loop()
+        for task, sock in zip(self._accepting, self._sockets, strict=True):
+            # asyncio's selector loop accepts also for a task that was cancelled in the same turn, and loses the caller.
+            if sock.fileno() >= 0:
+                with contextlib.suppress(NotImplementedError):  # Windows' loop, which does not
+                    loop.remove_reader(sock)
             task.cancel()
 
     def _count_changed(self) -> None:
@@ -141,8 +146,13 @@ class Acceptor:
         loop = asyncio.get_running_loop()
         while True:
             await self._room.wait()
+            coming = asyncio.ensure_future(loop.sock_accept(sock))
             try:
-                caller, _ = await loop.sock_accept(sock)
+                caller, _ = await coming
+            except asyncio.CancelledError:
+                if coming.done() and not coming.cancelled() and coming.exception() is None:
+                    coming.result()[0].close()  # it came in the turn in which accepting ended
+                raise
             except ConnectionError:  # this caller has left before it was let in
                 continue
             except OSError as error:  # out of descriptors, mostly

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 
 from sidecar import accepting
 from sidecar.accepting import bind
+from sidecar.http1.connections import Connections
 from sidecar.settings import parse_address
 from tests.kit.caller import Caller
 from tests.kit.certificates import Certificates, make_certificates
@@ -205,3 +207,19 @@ async def test_who_does_not_begin_tls_is_sent_away(certificates: Certificates, m
         silent = await Caller.connect(sidecar.port)
         assert (await sidecar.ask("/")).body == b"ok"
         await silent.close()
+
+
+async def test_a_caller_that_comes_in_the_turn_in_which_accepting_ends_is_refused_and_not_lost() -> None:
+    (sock,) = bind(address("127.0.0.1:0"))
+    acceptor = accepting.Acceptor([sock], asyncio.Protocol, Connections(), most=10)
+    acceptor.start()
+    await asyncio.sleep(0)  # it waits for a caller now
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, what: complaints.append(what))
+    with socket.create_connection(sock.getsockname()) as caller:
+        loop.call_soon(acceptor.close)  # the loop sees the caller behind it, in the same turn
+        await until(lambda: sock.fileno() < 0)
+        with contextlib.suppress(ConnectionResetError):  # as far as it had come
+            assert caller.recv(1) == b""
+    assert complaints == []
