@@ -45,7 +45,7 @@ const readers = {
   messages(got, event) {
     if (event.type === "message_start") {
       got.model = event.message.model;
-      got.usage = [event.message.usage.input_tokens, event.message.usage.output_tokens];
+      got.usage = [event.message.usage?.input_tokens ?? 0, event.message.usage?.output_tokens ?? 0];
     } else if (event.type === "content_block_start" && event.content_block.type === "tool_use") {
       got.tools.push([event.content_block.name, ""]);
     } else if (event.type === "content_block_delta") {
@@ -53,7 +53,7 @@ const readers = {
       if (event.delta.partial_json !== undefined) got.tools.at(-1)[1] += event.delta.partial_json;
     } else if (event.type === "message_delta") {
       got.stop = event.delta.stop_reason;
-      got.usage = [event.usage.input_tokens || got.usage[0], event.usage.output_tokens];
+      got.usage = [event.usage?.input_tokens || got.usage[0], event.usage?.output_tokens ?? got.usage[1]];
     }
   },
   responses(got, event) {
