@@ -24,7 +24,7 @@ from sidecar.dialects.translated import BadEvent
 from sidecar.llm import Kind
 
 if TYPE_CHECKING:
-    from sidecar.llm import Document
+    from sidecar.llm import Document, Usage
 
 _WHOSE = ("id", "model", "created")
 """What each chunk tells of who answers."""
@@ -45,12 +45,13 @@ class Continued:
         """Of the first stream, as the caller gets it. Whatever it is, it is remembered or ignored."""
         self._stream.first(document)
 
-    def prefix(self, text: str) -> str:
+    def prefix(self, text: str, used: Usage | None = None) -> str:
         """What the next target is to go on behind: all that the caller has got, without the blanks at its end.
 
-        `text` is all that was read so far, that of each stream behind that of the one before.
+        `text` is all that was read so far, that of each stream behind that of the one before; `used` is what the
+        broken one has cost where its provider told it and the caller had not been told yet.
         """
-        self._stream.broke()
+        self._stream.broke(used)
         return self._seam.broke(text)
 
     def feed(self, document: Document) -> bytes:
@@ -67,7 +68,7 @@ class _Stream(Protocol):
 
     def first(self, document: Document) -> None: ...
 
-    def broke(self) -> None: ...
+    def broke(self, used: Usage | None) -> None: ...
 
     def feed(self, document: Document) -> bytes: ...
 
@@ -128,7 +129,9 @@ class _Chunks:
         if document.get("usage") is not None:
             self._counts = counts_of_completion(document) or self._counts
 
-    def broke(self) -> None:
+    def broke(self, used: Usage | None) -> None:
+        if self._counts is None and used is not None:  # chunks tell it last, other providers first
+            self._counts = Counts(fresh=used.input - used.cached, cache_read=used.cached, output=used.output)
         self._before, self._counts = _sum(self._before, self._counts), None
 
     def feed(self, document: Document) -> bytes:
@@ -202,7 +205,7 @@ class _Events:
         elif kind == "message_delta":
             self._counts = counts_of_message(document, self._counts)
 
-    def broke(self) -> None:
+    def broke(self, used: Usage | None) -> None:  # noqa: ARG002  (these events have told it)
         self._before, self._counts = _sum(self._before, self._counts), None
         self._shift = None
 

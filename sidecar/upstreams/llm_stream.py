@@ -286,7 +286,7 @@ class LlmStream:
     async def _resumed(self, continued: Continued) -> bool:
         """Go on with a later target's answer. The caller sees one stream, the first cause if there is none."""
         self._before += self._reader.text
-        self._ask.resuming, self._ask.so_far = True, continued.prefix(self._before)
+        self._ask.resuming, self._ask.so_far = True, continued.prefix(self._before, self._reader.usage)
         close(self._reply)
         reply = await self._attempt.resume()
         if reply is None:

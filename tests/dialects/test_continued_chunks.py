@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sidecar.dialects.continued import Continued
 from sidecar.dialects.sse_writing import data_event
 from sidecar.dialects.translated import BadEvent
-from sidecar.llm import Kind
+from sidecar.llm import Kind, Usage
 from tests.kit.llm_events import calls, chunk, damaged, documents, unnamed
 from tests.kit.played import as_chunks, as_completion, as_texts
 
@@ -93,6 +94,17 @@ def last_usage(*streams: list[Document]) -> Document:
     assert told["choices"] == []
     usage_: Document = told["usage"]
     return usage_
+
+
+def test_usage_that_only_the_provider_of_the_first_stream_had_told() -> None:
+    continued = Continued(Kind.CHAT)
+    for event in FIRST:
+        continued.first(event)
+    continued.prefix("One, ", Usage(input=10, output=2, cached=4))
+    told = continued.feed(chunk(**usage(12, 3)))
+    told_usage = orjson.loads(told.removeprefix(b"data: "))["usage"]
+    assert (told_usage["prompt_tokens"], told_usage["completion_tokens"], told_usage["total_tokens"]) == (22, 5, 27)
+    assert told_usage["prompt_tokens_details"]["cached_tokens"] == 4
 
 
 def test_usage_is_that_of_both() -> None:
