@@ -1,4 +1,4 @@
-"""What `sidecar demo` shows: a sidecar between live traffic and seven services in trouble.
+"""What `sidecar demo` shows: a sidecar between live traffic and ten services in trouble.
 
 The story takes about ten seconds: each kind of trouble once, a line a request,
 told from what came back and from the sidecar's own timeline of it. After that
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from sidecar.standins.demo_beamline import Beamline, Decides, Told, channel_to
+from sidecar.standins.demo_llm import Asks, Providers
 from sidecar.standins.demo_policy import policy
 from sidecar.standins.faults import HEALTHY, Fault, Kind
 from sidecar.standins.http import StandIn
@@ -78,6 +79,7 @@ class Demo:
     say: Callable[[str], None]
     standins: dict[str, StandIn] = field(default_factory=dict)
     beamline: Beamline = field(default_factory=Beamline)
+    providers: Providers = field(default_factory=Providers)
     tally: Tally = field(default_factory=Tally)
     states: dict[str, str] = field(default_factory=dict)
 
@@ -85,13 +87,15 @@ class Demo:
         """Start the stand-ins. The policy for a sidecar that listens at these addresses."""
         self.standins = {name: StandIn(name, fault=fault) for name, fault in FAULTS.items()}
         urls = {name: await standin.start() for name, standin in self.standins.items()}
-        return policy(http, rpc, admin, urls | await self.beamline.start())
+        urls |= await self.beamline.start() | await self.providers.start()
+        return policy(http, rpc, admin, urls)
 
     async def stop(self) -> None:
         """Stop the stand-ins."""
         for standin in self.standins.values():
             await standin.stop()
         await self.beamline.stop()
+        await self.providers.stop()
 
     async def play(self, http: str, rpc: str, admin: str, seconds: float | None = None) -> None:
         """Make traffic against a running sidecar, for `seconds` or until cancelled.
@@ -101,13 +105,15 @@ class Demo:
         async with aiohttp.ClientSession(timeout=PATIENCE) as session, channel_to(rpc) as channel:
             traffic = Traffic(self, session, http, admin)
             decides = Decides(self.beamline, session, channel, http, traffic.tell)
+            asks = Asks(self.providers, session, http, traffic.tell)
             ends = asyncio.timeout(seconds)
             try:
                 async with ends:
                     await traffic.story()
                     await decides.story(self.say)
+                    await asks.story(self.say)
                     self.hints(http, rpc, admin)
-                    await traffic.quiet(decides)
+                    await traffic.quiet(decides.over_http, decides.over_grpc, asks.chat, asks.messages)
             except TimeoutError:
                 if not ends.expired():  # a sidecar that does not answer is no end of the demo
                     raise
@@ -134,6 +140,9 @@ class Demo:
         self.say(f'  curl -d \'{{"kind": "dead", "lasts": 20}}\' {steady}/_fault')
         self.say("\nDecides, and how to kill those who take them:\n")
         for command, shows in self.beamline.hints(http, rpc):
+            self.say(f"  {command}\n      # {shows}")
+        self.say("\nLLM providers, for curl or for any SDK that is told of this address:\n")
+        for command, shows in self.providers.hints(http):
             self.say(f"  {command}\n      # {shows}")
         self.say("")
 
@@ -181,10 +190,10 @@ class Traffic:
         for _ in range(2):
             await self.ask("moody")
 
-    async def quiet(self, decides: Decides) -> None:
+    async def quiet(self, *others: Callable[[], Awaitable[Told]]) -> None:
         """The same traffic without a word but for breakers that move, and a summary now and then."""
         asks: list[Callable[[], Awaitable[Told]]] = [partial(self.get, route) for route in ROUTES]
-        asks += decides.over_http, decides.over_grpc
+        asks += others
         while True:
             for ask in asks:
                 self.count(await ask())
@@ -286,4 +295,6 @@ def one_step(step: dict[str, object]) -> str:
         return f"{step['target']} skipped: {step['outcome']}"
     if step["outcome"] == "timeout":
         return f"{step['target']} timeout after {after}"
+    if step["outcome"] == "broke":
+        return f"{step['target']} broke after {after}"
     return f"{step['target']} {step.get('status_code') or step.get('grpc_code') or step['outcome']}"

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 POLICY = Template("""\
 [listen]
-http  = "$http"
+http = "$http"
 admin = "$admin"
-grpc  = "$rpc"
+grpc = "$rpc"
 
 [telemetry]
 access_log = false             # the demo tells its own story
@@ -89,6 +89,39 @@ idempotent = true
 [routes.rpc]
 match = { grpc = "beamline.flow.v1.*" }
 chain = ["router", "c-gateway"]
+
+[upstreams.openai]             # an LLM provider, and faulty
+protocol = "openai"
+url = "$openai"
+api_key = "sk-demo"
+circuit_breaker = { failure_rate = 0.9 }
+
+[upstreams.anthropic]          # another one, of the other dialect
+protocol = "anthropic"
+url = "$anthropic"
+api_key = "sk-demo"
+
+[upstreams.small]              # two requests in three seconds
+protocol = "openai"
+url = "$small"
+
+[routes.openai]                # OpenAI's clients
+match = { path = "/v1/*" }
+chain = ["openai"]
+on_break = "continue"
+retry = { tries = 1 }
+
+[routes.anthropic]             # Anthropic's
+match = { path = "/v1/*", headers = { anthropic-version = "*" } }
+chain = ["anthropic"]
+on_break = "continue"
+retry = { tries = 1 }
+
+[models.smart]
+chain = ["openai/gpt-4o", { upstream = "anthropic", model = "claude-haiku-4-5", prefill = true }]
+
+[models.small]
+chain = ["small/tiny", "anthropic/claude-haiku-4-5"]
 
 [static.sorry]
 status = 200

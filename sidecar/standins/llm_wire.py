@@ -61,7 +61,7 @@ class Wire:
 
     def __init__(self, request: web.BaseRequest, fault: Fault, pace: float) -> None:
         transport = request.transport
-        if not isinstance(transport, asyncio.Transport):
+        if transport is None:
             raise ConnectionResetError
         self._transport = transport
         self._stays = request.keep_alive

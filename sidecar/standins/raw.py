@@ -6,7 +6,6 @@ onto the transport and ends the connection in its own way.
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import socket
 import struct
@@ -40,7 +39,7 @@ class Raw(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         transport = request.transport
-        if isinstance(transport, asyncio.Transport):
+        if transport is not None:
             transport.write(self._data)
             if self._ending is Ending.RESET:
                 connection = transport.get_extra_info("socket")

@@ -14,7 +14,7 @@ ANYWHERE = {f"SIDECAR_LISTEN_{name}": "127.0.0.1:0" for name in ("HTTP", "GRPC",
 
 @pytest.mark.timeout(90)
 async def test_the_demo_tells_its_whole_story_and_ends_by_itself() -> None:
-    async with process(SIDECAR, "demo", "--seconds", "12", env=ANYWHERE) as demo, asyncio.timeout(60):
+    async with process(SIDECAR, "demo", "--seconds", "14", env=ANYWHERE) as demo, asyncio.timeout(60):
         out, _ = await demo.communicate()
     story = out.decode()
     assert demo.returncode == 0, story
@@ -34,9 +34,14 @@ async def test_the_demo_tells_its_whole_story_and_ends_by_itself() -> None:
         "breaker moody: half_open → closed",
         "c-gateway connect_failed (3 times) → router OK",
         "router UNAVAILABLE (3 times) → c-gateway 200",
+        "openai/gpt-4o 503 → anthropic/claude-haiku-4-5 200",
+        "its caller reads: You said: How will this end?",
+        "small/tiny skipped: rate_limited → anthropic/claude-haiku-4-5 200",
         "Now you.",
         "/api/v1/routes/decide -H 'X-Tenant-ID: me'",
         "examples/beamline/decide_grpc.py",
+        "/v1/chat/completions -H 'Content-Type: application/json' -d",
+        "/v1/messages -H 'Content-Type: application/json' -H 'anthropic-version: 2023-06-01' -d",
         "answered well",
     ):
         assert sign in story, story

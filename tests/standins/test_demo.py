@@ -17,15 +17,16 @@ from sidecar.standins.demo_policy import policy
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-URLS = dict.fromkeys((*FAULTS, "gateway"), "http://127.0.0.1:9000") | {"router": "grpc://127.0.0.1:50051"}
+PROVIDERS = ("openai", "anthropic", "small")
+URLS = dict.fromkeys((*FAULTS, "gateway", *PROVIDERS), "http://127.0.0.1:9000") | {"router": "grpc://127.0.0.1:50051"}
 
 
 def test_the_policy_is_a_good_one_and_has_every_route_that_is_asked() -> None:
     settings = Settings.model_validate(
         tomllib.loads(policy("127.0.0.1:7070", "127.0.0.1:7071", "127.0.0.1:7072", URLS))
     )
-    assert set(settings.routes) == {*ROUTES, "decide", "rpc"}
-    assert set(settings.upstreams) == {*FAULTS, "c-gateway", "router"}
+    assert set(settings.routes) == {*ROUTES, "decide", "rpc", "openai", "anthropic"}
+    assert set(settings.upstreams) == {*FAULTS, "c-gateway", "router", *PROVIDERS}
 
 
 def step(kind: str, target: str, outcome: str, seconds: float = 0.001, status: int = 0) -> dict[str, object]:
@@ -41,6 +42,10 @@ def step(kind: str, target: str, outcome: str, seconds: float = 0.001, status: i
         ([step("attempt", "slow", "timeout", 0.4)], "slow timeout after 400 ms"),
         ([step("wait", "flaky", "server_error", 0.1)], "waits 100 ms"),
         ([step("skip", "gone", "circuit_open")], "gone skipped: circuit_open"),
+        (
+            [step("attempt", "openai/a", "broke", 0.2, 200), step("attempt", "anthropic/b", "ok", status=200)],
+            "openai/a broke after 200 ms → anthropic/b 200",
+        ),
         ([step("attempt", "router", "grpc_error") | {"grpc_code": "UNAVAILABLE"}], "router UNAVAILABLE"),
         (
             [

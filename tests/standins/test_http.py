@@ -95,6 +95,7 @@ async def test_a_huge_body_comes_whole() -> None:
         assert len(await reply.read()) == 1_000_001
 
 
+@pytest.mark.both_loops
 @pytest.mark.parametrize(
     ("kind", "starts", "ends"),
     [

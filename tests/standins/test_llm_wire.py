@@ -41,6 +41,12 @@ async def test_each_event_is_a_chunk_and_the_last_chunk_is_empty() -> None:
     assert told.field("content-type") == "text/event-stream; charset=utf-8"
 
 
+@pytest.mark.both_loops
+async def test_on_either_loop_it_is_written_and_broken() -> None:
+    assert (await whole(HEALTHY)).field("content-type") == "application/json"
+    assert (await streamed(Fault(Kind.CUT_RESET, tokens=2))).reset
+
+
 async def test_a_healthy_reply_leaves_the_connection_to_the_next_request() -> None:
     async with OpenAIStandin() as provider:
         reader, writer = await asyncio.open_connection(provider.host, provider.port)
