@@ -95,8 +95,7 @@ async def test_a_context_that_is_too_long_for_one_is_tried_with_the_other_even_f
 @CLIENTS
 @BROKEN
 async def test_a_stream_whose_first_token_is_late_is_the_others_at_once(client: str, broken: str) -> None:
-    times = '[policies.default.timeout]\nfirst_token = "30ms"\n'
-    async with stage(policies=times) as s:
+    async with stage(**{f"{broken}_keys": 'timeout = { first_token = "40ms" }'}) as s:
         await s.provider(broken).switch(Fault(Kind.SLOW, delay=30))
         got = await s.ask(FIRST[broken], client=client, stream=True)
         assert (got.text, got.upstream, got.attempts) == (SAID, OTHER[broken], 2)
@@ -107,8 +106,7 @@ async def test_a_stream_whose_first_token_is_late_is_the_others_at_once(client: 
 @CLIENTS
 async def test_quiet_events_are_no_first_token(client: str) -> None:
     """Role chunks and comments come at once and prove nothing."""
-    times = '[policies.default.timeout]\nfirst_token = "30ms"\n'
-    async with stage(policies=times) as s:
+    async with stage(openai_keys='timeout = { first_token = "40ms" }') as s:
         await s.openai.switch(Fault(Kind.FIRST_TOKEN, delay=30))
         got = await s.ask(FIRST[OPENAI], client=client, stream=True)
         assert (got.text, got.upstream, s.counts) == (SAID, ANTHROPIC, (1, 1))
@@ -117,8 +115,7 @@ async def test_quiet_events_are_no_first_token(client: str) -> None:
 @CLIENTS
 @BROKEN
 async def test_a_whole_answer_that_is_late_is_the_others_at_once(client: str, broken: str) -> None:
-    times = '[policies.default.timeout]\nattempt = "30ms"\n'
-    async with stage(policies=times) as s:
+    async with stage(**{f"{broken}_keys": 'timeout = { attempt = "40ms" }'}) as s:
         await s.provider(broken).switch(Fault(Kind.SLOW, delay=30))
         got = await s.ask(FIRST[broken], client=client)
         assert (got.text, got.upstream, got.attempts) == (SAID, OTHER[broken], 2)

@@ -44,7 +44,7 @@ CUT = Fault(Kind.CUT, tokens=2)
 @CLIENTS
 @BROKEN
 async def test_a_stream_that_is_held_back_survives_its_break(kind: Kind, client: str, broken: str) -> None:
-    async with stage(route=COMPLETE, policies='[policies.default.timeout]\nidle = "30ms"\n') as s:
+    async with stage(route=COMPLETE, **{f"{broken}_keys": 'timeout = { idle = "100ms" }'}) as s:
         await s.provider(broken).switch(Fault(kind, delay=30))
         got = await s.ask(FIRST[broken], client=client, stream=True)
         assert (got.text, got.stop, got.error, got.usage) == (SAID, STOP[client], None, (5, 4))
