@@ -24,10 +24,9 @@ from sidecar.errors import (
     UpstreamProtocolError,
     UpstreamReset,
 )
+from sidecar.replies import let_go
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from sidecar.call import Facts
     from sidecar.engine.route import Target
 
@@ -130,47 +129,3 @@ def _says_less(refusal: Refused) -> int:
     if isinstance(refusal, BodyTooLarge):
         return 1
     return 2 if isinstance(refusal, NotTranslatable) else 0
-
-
-def let_go(reply: Reply) -> None:
-    """Give back what the reply holds: once, since its connection may be another call's a moment later."""
-    if reply.closer is not None:
-        reply.closer.close()
-        reply.closer = None
-
-
-async def hold(reply: Reply) -> Reply:
-    """Read the body of a reply that may be replaced, up to 64 KiB; a longer one stays open behind its beginning.
-
-    One that has been read holds its connection no longer: the next attempt may need it.
-    """
-    if reply.whole is not None or reply.chunks is None:
-        return reply
-    read: list[bytes] = []
-    size = 0
-    chunks = reply.chunks
-    try:
-        async for chunk in chunks:
-            read.append(chunk)
-            size += len(chunk)
-            if size > HELD_BYTES:
-                reply.chunks = _behind(read, chunks)
-                return reply
-    except BaseException:
-        let_go(reply)
-        raise
-    let_go(reply)
-    if not reply.trailers:
-        reply.whole = b"".join(read)
-        reply.chunks = None
-    else:
-        reply.chunks = _behind(read, None)
-    return reply
-
-
-async def _behind(read: list[bytes], rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
-    for chunk in read:
-        yield chunk
-    if rest is not None:
-        async for chunk in rest:
-            yield chunk

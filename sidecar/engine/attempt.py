@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from sidecar.call import Facts, Outcome, Reply, Same, Sign, Step, Verdict, What
-from sidecar.engine.answer import hold
+from sidecar.engine.answer import HELD_BYTES
 from sidecar.engine.spending import settle
 from sidecar.errors import UpstreamError
 from sidecar.policy.classify import BROKE, CLIENT_ERROR, OK, classify
+from sidecar.replies import read_up_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +110,7 @@ class Attempts:
             reply = self.reply = await service.upstream.send(call, self)
             outcome = self._settle(target, reply.facts)
             if not outcome.final and chances.could_follow(outcome):
-                reply = await hold(reply)
+                await read_up_to(reply, HELD_BYTES)
         except UpstreamError as error:
             if reply is None:
                 facts = error.facts

@@ -12,11 +12,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sidecar.call import NO_DEADLINE, Outcome, Reply, Same, Sign, Step
-from sidecar.engine.answer import BUSY_RETRY_AFTER, THROTTLING, Answers, let_go, resting
+from sidecar.engine.answer import BUSY_RETRY_AFTER, THROTTLING, Answers, resting
 from sidecar.engine.timer import TICK
 from sidecar.errors import CircuitOpen, NotTranslatable, Overloaded, Refused
 from sidecar.policy.classify import BROKE
 from sidecar.policy.retry import after, backoff
+from sidecar.replies import let_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidecar.call import NO_DEADLINE, Summary
-from sidecar.engine.answer import BUSY_RETRY_AFTER, let_go
+from sidecar.engine.answer import BUSY_RETRY_AFTER
 from sidecar.engine.attempt import Attempts
 from sidecar.engine.chain import ChainRun
 from sidecar.engine.flights import Flights
@@ -41,6 +41,7 @@ from sidecar.errors import (
     UpstreamReset,
 )
 from sidecar.policy.classify import CLIENT_ERROR, OK
+from sidecar.replies import let_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

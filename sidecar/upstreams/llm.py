@@ -21,10 +21,10 @@ from sidecar.dialects.responses_reader import ResponsesReader
 from sidecar.dialects.translated import Translated
 from sidecar.errors import UpstreamError
 from sidecar.llm import Dialect, Kind
+from sidecar.replies import let_go
 from sidecar.upstreams.llm_answer import (
     LONGEST_ERROR,
     answered,
-    close,
     failed,
     failed_at_once,
     read_whole,
@@ -76,7 +76,7 @@ class LlmUpstream:
         try:
             return await self._read(call, ask, attempt, reply)
         except BaseException:
-            close(reply)
+            let_go(reply)
             raise
 
     async def aclose(self) -> None:
@@ -136,7 +136,7 @@ class LlmUpstream:
         reply.facts = await stream.begin()
         error = stream.error
         if error is not None:
-            close(reply)
+            let_go(reply)
             return failed_at_once(call, ask, reply, *error, provider, self._model)
         if foreign:
             rewritten_head(reply, ask.dialect, _EVENTS)

@@ -17,11 +17,10 @@ from sidecar.dialects.sse_writing import written
 from sidecar.dialects.translated import BadEvent
 from sidecar.errors import UpstreamError
 from sidecar.llm import Dialect, Kind
+from sidecar.replies import let_go, read_up_to
 from sidecar.upstreams.transcode_bodies import index
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from sidecar.call import Call, Header, Reply
     from sidecar.llm import Ask, Document, Usage
     from sidecar.upstreams.llm_request import Model, Provider
@@ -39,44 +38,12 @@ async def read_whole(reply: Reply, most: int) -> bytes | None:
 
     Raises `UpstreamError`: an answer that is cut has given no evidence (What.RESET).
     """
-    if reply.whole is not None:
-        return reply.whole if len(reply.whole) <= most else None
-    if reply.chunks is None:
+    if reply.chunks is None and reply.whole is None:
         reply.whole = b""
-        return b""
-    read: list[bytes] = []
-    size = 0
-    chunks = reply.chunks
     try:
-        async for chunk in chunks:
-            read.append(chunk)
-            size += len(chunk)
-            if size > most:
-                reply.chunks = _behind(read, chunks)
-                return None
+        return await read_up_to(reply, most)
     except UpstreamError as error:
-        close(reply)
         raise UpstreamError(replace(error.facts, what=What.RESET)) from error
-    except BaseException:
-        close(reply)
-        raise
-    close(reply)
-    reply.chunks, reply.whole = None, b"".join(read)
-    return reply.whole
-
-
-async def _behind(read: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    for chunk in read:
-        yield chunk
-    async for chunk in rest:
-        yield chunk
-
-
-def close(reply: Reply) -> None:
-    """Give back what the reply holds."""
-    if reply.closer is not None:
-        reply.closer.close()
-        reply.closer = None
 
 
 def failed(call: Call, ask: Ask, reply: Reply, body: bytes, provider: Provider, model: Model) -> Reply:
@@ -108,7 +75,7 @@ def _as_error(
     if sign is not None:
         reply.facts = replace(reply.facts, sign=sign, detail=error.code or error.type)
     if ask.dialect is not provider.dialect and ask.kind is not Kind.OTHER:
-        close(reply)
+        let_go(reply)
         reply.status, body = write_error(ask.dialect, error, call.id)
         reply.reason = b""
         _rewritten(reply, body, ask.dialect, b"application/json")

@@ -22,7 +22,7 @@ from sidecar.dialects.stream_reader import Meaning
 from sidecar.dialects.translated import BadEvent
 from sidecar.errors import UpstreamError, UpstreamReset
 from sidecar.llm import Kind
-from sidecar.upstreams.llm_answer import close
+from sidecar.replies import let_go
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -287,7 +287,7 @@ class LlmStream:
         """Go on with a later target's answer. The caller sees one stream, the first cause if there is none."""
         self._before += self._reader.text
         self._ask.resuming, self._ask.so_far = True, continued.prefix(self._before, self._reader.usage)
-        close(self._reply)
+        let_go(self._reply)
         reply = await self._attempt.resume()
         if reply is None:
             return False

@@ -24,7 +24,8 @@ from sidecar.dialects.models_list import (
     write_model,
 )
 from sidecar.errors import UpstreamError
-from sidecar.upstreams.llm_answer import close, read_whole
+from sidecar.replies import let_go
+from sidecar.upstreams.llm_answer import read_whole
 from sidecar.upstreams.transcode_bodies import derived
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ async def _whole(provider: Upstream, call: Call, attempt: Attempt, most: int = M
             try:
                 body = await read_whole(reply, most)
             finally:
-                close(reply)
+                let_go(reply)
     except TimeoutError:
         raise UpstreamError(Facts(What.TIMED_OUT, detail=f"no list of models within {PATIENCE:g} s")) from None
     if body is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidecar.call import Call, Facts, Reply, Sign, What
 from sidecar.errors import UpstreamError
+from sidecar.replies import let_go, read_up_to
 
 if TYPE_CHECKING:
     from sidecar.call import Attempt, Headers
@@ -48,33 +49,17 @@ async def read(reply: Reply) -> bytes:
 
     Raises `UpstreamError`: an answer that is cut has given no evidence, one longer than 64 KiB is no decision.
     """
-    if reply.whole is not None and reply.closer is None:
-        return reply.whole
     try:
-        if reply.whole is None:
-            reply.whole = await _joined(reply)
+        whole = await read_up_to(reply, LONGEST_ANSWER)
     except UpstreamError as error:
         if error.facts.what is not What.BROKE:
             raise
         raise UpstreamError(replace(error.facts, what=What.RESET)) from error
-    finally:
-        if reply.closer is not None:
-            reply.closer.close()
-            reply.closer = None
-    reply.chunks = None
-    return reply.whole
-
-
-async def _joined(reply: Reply) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    if reply.chunks is not None:
-        async for chunk in reply.chunks:
-            size += len(chunk)
-            if size > LONGEST_ANSWER:
-                raise UpstreamError(Facts(What.UNPARSEABLE, detail=f"an answer longer than {LONGEST_ANSWER:,} bytes"))
-            parts.append(chunk)
-    return b"".join(parts)
+    let_go(reply)
+    if whole is None:
+        raise UpstreamError(Facts(What.UNPARSEABLE, detail=f"an answer longer than {LONGEST_ANSWER:,} bytes"))
+    reply.whole, reply.chunks = whole, None
+    return whole
 
 
 def cannot_carry(detail: str) -> UpstreamError:
