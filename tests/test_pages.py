@@ -12,6 +12,8 @@ from tests.kit.transcript import blocks, terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.kit.node import Node
+
 SESSIONS = (
     "README.md",
     "docs/policy-file.md",
@@ -21,10 +23,22 @@ SESSIONS = (
     "docs/beamline.md",
 )
 
+PROGRAMS = "examples/llm-fallback"
+ASKING = ("ask_openai.py", "ask_anthropic.py", "ask_openai.mjs", "ask_anthropic.mjs")
+
 
 @pytest.mark.parametrize("page", SESSIONS)
-async def test_the_page_is_a_session_that_goes_as_it_says(page: str, tmp_path: Path) -> None:
+@pytest.mark.timeout(120)
+async def test_the_page_is_a_session_that_goes_as_it_says(
+    page: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     async with terminal(tmp_path) as shell:
-        shell.place("examples/beamline/decide_grpc.py")
+        shell.place("examples/beamline/decide_grpc.py", *(f"{PROGRAMS}/{name}" for name in ASKING))
         for block in blocks(ROOT / page):
+            if "| node " in block.command:
+                try:
+                    node: Node = request.getfixturevalue("node")
+                except pytest.skip.Exception:  # a machine without Node; the rest of the session does not need it
+                    continue
+                (tmp_path / PROGRAMS / "node_modules").symlink_to(node.modules)
             await shell.type(block)
