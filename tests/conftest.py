@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
+from hypothesis import settings
 
 from tests.kit.node import Node, node_with_sdks
 from tests.kit.virtual_loop import VirtualTimeLoop
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # No test fails because its machine is busy.
+    settings.register_profile("untimed", settings.default, deadline=None)
+    settings.load_profile("untimed")
     config.addinivalue_line(
         "markers", "virtual_time: run this async test on a loop whose clock jumps to the next timer"
     )
