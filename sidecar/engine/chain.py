@@ -82,14 +82,14 @@ class ChainRun:
         call, attempts, chain = self._call, self._attempts, self._chain
         attempts.over()
         call.deadline = self._clock() + self.deadline
-        self.why, upstream = BROKE.label, call.upstream
+        self.why, source, upstream = BROKE.label, self._target.name, call.upstream
         while call.fallback and self._index + 1 < len(chain) and call.attempts < self._target.retry.max_attempts:
-            source = self._target.name
             self._index += 1
             target = self._target = chain[self._index]
             if not target.prefill:
                 continue
             self._route.observer.fell_back(call, source, target.name, self.why)
+            source = target.name
             self.answers = Answers()
             reply = await self._serve(target)
             if reply is not None and reply.status < 400:

@@ -110,6 +110,12 @@ async def test_nobody_is_told_where_nothing_would_have_been_tried_again(stage: S
     assert (len(sent(stage)), answer.call.replay_off) == (1, False)
 
 
+async def test_an_attempt_whose_body_cannot_be_sent_again_has_all_the_time(stage: Stage) -> None:
+    stage.route(stage.target("a", "ok after=50s", attempt=20), stage.target("b"), replay_buffer=5, deadline=60)
+    answer = await stage.call(body=coming(b"0123", b"4567", b"89"))
+    assert (answer.body, stage.now, answer.call.replay_off) == (b"a says 200", 50.0, False)
+
+
 async def test_a_static_link_needs_no_body(stage: Stage) -> None:
     stage.route(stage.target("a", "503"), stage.static(), replay_buffer=5)
     assert (await stage.call(b"PUT", body=coming(b"1234", b"5678"))).body == b"sorry"
