@@ -280,15 +280,15 @@ class Reply:
     `message` are its status, complete when the chunks have ended, also when they raised; a
     reply that is a status alone has neither `whole` nor `chunks`.
 
-    Of an LLM's answer `usage` is what it has told so far of its tokens, `events` counts those of a stream by what
-    they are, and `ended` says that it came to its end; all three go on while the chunks do. `model` is the one that
-    answered, where a chain chose it; `dropped` names what of the request was not said to it. `hasten` sets how
-    long (seconds) the rest of the body may be silent.
+    Of an LLM's answer `usage` is what it has told so far, `deltas` counts a stream's pieces of content, `events` all
+    its events by what they are, `ended` says that it came to its end; all go on while the chunks do. `model` answered,
+    where a chain chose it, and was not told what `dropped` names. `hasten` sets how long (s) the rest may be silent.
     """
 
     code: str = ""
     message: str = ""
     usage: Usage | None = None
+    deltas: int = 0
     events: dict[str, int] | None = None
     ended: bool = False
     model: str = ""

@@ -113,7 +113,7 @@ class Targets:
             budget=parts.get("budget", link.upstream, shares, lambda: RetryBudget(*shares, around.clock)),
             retry=retry,
             rules=_rules(route, upstream, retry, frozenset(circuit.failure_statuses)),
-            observer=around.telemetry.target(route.name, link.upstream, "" if provider is None else scope),
+            observer=around.telemetry.target(route.name, link.upstream, "" if scope == ANY_MODEL else scope),
             attempt_timeout=timeout.attempt,
             cannot=cannot,
             collects=LONGEST_REQUEST if protocol == "c-gateway" else 0,

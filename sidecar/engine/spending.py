@@ -30,7 +30,7 @@ def settle(call: Call, ask: Ask, target: Target, attempts: Attempts, *, used: bo
     known, ended = None, False
     if reply is not None:
         ended = reply.ended
-        known = reply.usage if ended else seen(reply.usage, reply.events)
+        known = reply.usage if ended else seen(reply.usage, reply.deltas)
         if reply.events:
             target.observer.streamed(reply.events)
     if known is not None:
@@ -56,9 +56,8 @@ def _cost_nothing(facts: Facts, reply: Reply | None) -> bool:
     return facts.status >= 400 and not begun
 
 
-def seen(usage: Usage | None, events: dict[str, int] | None) -> Usage | None:
+def seen(usage: Usage | None, deltas: int) -> Usage | None:
     """What is known of the tokens of an answer that did not come to its end: each delta counts as one."""
-    deltas = events.get("content", 0) if events else 0
     if usage is None:
         return Usage(output=deltas) if deltas else None
     return Usage(usage.input, max(usage.output, deltas), usage.cached) if deltas > usage.output else usage

@@ -218,6 +218,7 @@ class LlmStream:
                 break
         if self._splitter.waiting > LONGEST_EVENT:
             self._broken = Facts(What.UNPARSEABLE, detail=f"an event longer than {LONGEST_EVENT:,} bytes")
+        self._reply.deltas = reader.tokens
         if reader.usage is not None:
             self._reply.usage = reader.usage if self._used is None else self._used.plus(reader.usage)
 
