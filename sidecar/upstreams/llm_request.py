@@ -35,6 +35,10 @@ ANTHROPIC_VERSION = b"2023-06-01"
 
 _JSON = (b"Content-Type", b"application/json")
 _SECRETS = frozenset({*CREDENTIALS, b"cookie"})
+_OF_THE_HOP = (b"upgrade", b"te", b"trailer", b"content-length")
+"""What stands in no header that is passed on, and is said anew by whoever writes the head."""
+_OF_THE_HOP = (b"upgrade", b"te", b"trailer")
+"""They are not passed on, but each hop says them anew."""
 _ONE_DIALECTS = (b"anthropic-", b"openai-", b"x-stainless-")
 """Fields with these beginnings speak to one provider or of its client."""
 
@@ -108,7 +112,9 @@ def as_sent(call: Call, ask: Ask, provider: Provider, model: Model) -> Call:
     """The call as the target gets it. It can take it: `why_not` said nothing."""
     headers = _headers(call, ask, provider)
     if ask.kind is Kind.OTHER or ask.document is None:  # as it came
-        return derived(call, headers=headers, fields=index(headers), outgoing=ask.path + ask.query)
+        fields = index(headers)
+        fields.update({name: call.fields[name] for name in _OF_THE_HOP if name in call.fields})
+        return derived(call, headers=headers, fields=fields, outgoing=ask.path + ask.query)
     if ask.dialect is provider.dialect:
         return derived(
             call,
@@ -178,6 +184,11 @@ def _behind(messages: list[Any], so_far: str) -> list[Any]:
         if isinstance(content, list):
             return [*messages[:-1], {**last, "content": [*content, {"type": "text", "text": so_far}]}]
     return [*messages, {"role": "assistant", "content": so_far}]
+
+
+def _fields(call: Call, headers: Headers) -> dict[bytes, bytes]:
+    """The index of `headers`, and what the caller said of its own connection: a head is written by it."""
+    return {name: call.fields[name] for name in _OF_THE_HOP if name in call.fields} | index(headers)
 
 
 def _headers(call: Call, ask: Ask, provider: Provider) -> Headers:

@@ -181,6 +181,13 @@ def test_other_paths_keep_the_type_of_what_they_carry() -> None:
         assert sent(call, provider).fields[b"content-type"] == form[b"content-type"]
 
 
+def test_what_an_upgrade_and_trailers_need_is_still_known_to_who_writes_the_head() -> None:
+    hop = {b"upgrade": b"websocket", b"te": b"trailers", b"trailer": b"X-Sum", b"content-length": b"3"}
+    call = asking(document=b"--x", path=b"/v1/realtime", fields=hop)
+    call.headers = []  # where none of them stand
+    assert hop.items() <= sent(call, OPENAI).fields.items()
+
+
 def test_what_is_too_deep_to_be_said_again_cannot_be_carried() -> None:
     schema = b'{"type":"object","a":' + b"[" * 300 + b"]" * 300 + b"}"
     tool = b'{"type":"function","function":{"name":"f","parameters":' + schema + b"}}"
