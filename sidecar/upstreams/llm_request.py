@@ -35,8 +35,6 @@ ANTHROPIC_VERSION = b"2023-06-01"
 
 _JSON = (b"Content-Type", b"application/json")
 _SECRETS = frozenset({*CREDENTIALS, b"cookie"})
-_OF_THE_HOP = (b"upgrade", b"te", b"trailer", b"content-length")
-"""What stands in no header that is passed on, and is said anew by whoever writes the head."""
 _OF_THE_HOP = (b"upgrade", b"te", b"trailer")
 """They are not passed on, but each hop says them anew."""
 _ONE_DIALECTS = (b"anthropic-", b"openai-", b"x-stainless-")
@@ -112,9 +110,7 @@ def as_sent(call: Call, ask: Ask, provider: Provider, model: Model) -> Call:
     """The call as the target gets it. It can take it: `why_not` said nothing."""
     headers = _headers(call, ask, provider)
     if ask.kind is Kind.OTHER or ask.document is None:  # as it came
-        fields = index(headers)
-        fields.update({name: call.fields[name] for name in _OF_THE_HOP if name in call.fields})
-        return derived(call, headers=headers, fields=fields, outgoing=ask.path + ask.query)
+        return derived(call, headers=headers, fields=_fields(call, headers), outgoing=ask.path + ask.query)
     if ask.dialect is provider.dialect:
         return derived(
             call,
