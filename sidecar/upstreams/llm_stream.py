@@ -98,6 +98,8 @@ class LlmStream:
         self._size = 0
         """Bytes that are ready."""
         self._first: Meaning | None = None
+        self._refused = False
+        """The first of the content was a refusal already."""
         self._broken: Facts | None = None
         self._cause = b""
         """The provider's own error, as the caller is told it."""
@@ -141,8 +143,8 @@ class LlmStream:
         finally:
             if memory is not None:
                 memory.give_back(kept)
-        facts = self._reply.facts
-        return replace(facts, sign=Sign.REFUSAL) if self._reader.refused else facts
+        facts, refused = self._reply.facts, self._reader.refused if self._held_back else self._refused
+        return replace(facts, sign=Sign.REFUSAL) if refused else facts
 
     async def _evident(self) -> bool:
         """Read once more: is it clear now how the attempt went?"""
@@ -212,7 +214,7 @@ class LlmStream:
                         self._continued = None
                     break
             if self._first is None and meaning in _EVIDENCE:
-                self._first = meaning
+                self._first, self._refused = meaning, reader.refused
             if reader.done:
                 self._reply.ended = True
                 break
