@@ -29,7 +29,7 @@ from bench.load import Load
 from bench.process import NotReadyError, free_port, post, running
 from bench.proxies import Place
 
-PATIENCE = 240.0
+PATIENCE = 180.0
 """Seconds for the answers that are under way when time is up."""
 
 

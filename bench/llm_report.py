@@ -66,7 +66,9 @@ def crowd_table(found: Found) -> str:
                 f"{sorted(crowd.rest.now for crowd in rounds)[len(rounds) // 2] / 1e6:.0f} MB",
                 f"{middle(samples, lambda sample: sample.memory.now) / 1e6:.0f} MB",
                 f"{middle(samples, lambda sample: sample.memory.peak) / 1e6:.0f} MB",
-                f"{middle(samples, lambda sample: sample.micros) / words.EVENTS:,.1f}",
+                f"{middle(samples, lambda sample: sample.micros) / words.EVENTS:,.1f}"
+                if all(sample.load.requests for sample in samples)
+                else NONE,
             ]
         )
     return table(head, rows + missing_rows(found, len(head)))
