@@ -190,6 +190,25 @@ async def test_silence_inside_the_body_ends_it() -> None:
         assert await peer.ended()
 
 
+async def test_what_is_left_of_a_body_may_be_hastened() -> None:
+    """From then on a shorter silence ends it, also where a longer one had begun to count; the next exchange has its
+    own.
+    """
+    async with listening() as upstream:
+        connection, peer = await upstream.pair()
+        connection.send(GET, idle=30)
+        peer.say(CHUNKED + b"1\r\na\r\n")
+        await connection.head()
+        assert await connection.read() == b"a"
+        asyncio.get_running_loop().call_later(0.05, peer.say, b"1\r\nb\r\n")
+        assert await connection.read() == b"b"
+        connection.hasten(0.05)
+        with pytest.raises(ReplyStalled, match=r"0\.05 s"):
+            await connection.read()
+        assert await peer.request() == GET
+        assert await peer.ended()
+
+
 async def test_any_byte_breaks_the_silence() -> None:
     async with listening() as upstream:
         loop = asyncio.get_running_loop()

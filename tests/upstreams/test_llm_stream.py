@@ -229,6 +229,15 @@ async def test_one_translator_may_find_the_end_wanting(stage: LlmStage) -> None:
     assert b"message_stop" not in answer.body
 
 
+async def test_or_only_when_it_must_say_the_end_itself(stage: LlmStage) -> None:
+    nameless = event(calls(0, "{}", id="c")) + event(chunk({}, "tool_calls"))
+    stage.llm(stage.model("a", streams(ROLE, text("Hi") + nameless), tries=1))
+    answer = await stage.ask(path=b"/v1/messages", stream=True, max_tokens=9)
+    assert answer.broke
+    assert b"a call without a name" in answer.body
+    assert b"message_stop" not in answer.body
+
+
 async def test_of_several_choices_the_next_one_may_be_slow(stage: LlmStage) -> None:
     other = event(chunk(choices=[{"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"}]))
     answer = await alone(stage, ROLE + text("a") + STOP, 20.0, other, DONE, n=2)
