@@ -156,7 +156,7 @@ class Exchange:
             if outcome == OK.label and code not in ("", "OK"):  # a stream that ended with a status of its own
                 outcome = CLIENT_ERROR.label
         elif isinstance(error, UpstreamError):
-            self._attempts.broke()
+            self._attempts.broke(error.facts.detail)
             outcome = "broke"
             code = code or UpstreamReset.grpc_code
         elif isinstance(error, asyncio.CancelledError | CallerLeft | ConnectionError):
