@@ -53,7 +53,6 @@ LONGEST_COMPLETE = 8 << 20
 
 DONE = b"data: [DONE]\n\n"
 _EVIDENCE = frozenset({Meaning.CONTENT, Meaning.END})
-_SAYS_DONE = frozenset({Kind.CHAT, Kind.COMPLETIONS})
 _CONTINUABLE = frozenset({Kind.CHAT, Kind.MESSAGES})
 _TOO_EARLY = Facts(What.BROKE, detail="the stream ended before the answer did")
 
@@ -268,7 +267,7 @@ class LlmStream:
                 self._give(self._translator.end())
             except BadEvent as error:
                 self._reply.ended, self._broken = False, Facts(What.UNPARSEABLE, detail=str(error))
-        elif self._ask.kind in _SAYS_DONE:
+        else:  # OpenAI's: the other dialects' answers are whole with their last event
             self._give(DONE)
 
     async def _break(self, facts: Facts) -> None:

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from sidecar.llm import Dialect, LlmOptions
-from sidecar.upstreams.llm_stream import LONGEST_EVENT, LONGEST_WAIT
+from sidecar.call import Facts, Reply, What
+from sidecar.dialects.openai_reader import OpenAIReader
+from sidecar.dialects.translated import BadEvent
+from sidecar.errors import UpstreamError
+from sidecar.llm import Ask, Dialect, Kind, LlmOptions
+from sidecar.upstreams.llm_stream import LONGEST_EVENT, LONGEST_WAIT, LlmStream
+from tests.kit.gateway import OneAttempt
 from tests.kit.llm_events import block, calls, chunk, start, unnamed
 from tests.kit.providers import (
     CUT,
@@ -229,7 +234,30 @@ async def test_one_translator_may_find_the_end_wanting(stage: LlmStage) -> None:
     assert b"message_stop" not in answer.body
 
 
-async def test_or_only_when_it_must_say_the_end_itself(stage: LlmStage) -> None:
+class Wanting:
+    """A translator that has something to say against the end."""
+
+    def feed(self, document: dict[str, Any]) -> bytes:
+        return event(document)
+
+    def end(self) -> bytes:
+        raise BadEvent("something is missing")
+
+
+async def test_or_only_when_it_must_say_the_end_itself() -> None:
+    reply = Reply(200, b"", [], Facts(What.REPLY, status=200), {}, whole=ROLE + text("Hi") + STOP)
+    ask = Ask(Dialect.ANTHROPIC, Kind.MESSAGES, b"/messages", stream=True)
+    stream = LlmStream(reply, ask, OneAttempt(), OpenAIReader(), Wanting(), OpenAIReader)
+    await stream.begin()
+    assert await anext(stream) == ROLE + text("Hi") + STOP
+    assert b"event: error" in await anext(stream)
+    with pytest.raises(UpstreamError) as caught:
+        await anext(stream)
+    assert caught.value.facts == Facts(What.BROKE, detail="something is missing")
+    assert not reply.ended
+
+
+async def test_a_tool_call_without_a_name_is_none(stage: LlmStage) -> None:
     nameless = event(calls(0, "{}", id="c")) + event(chunk({}, "tool_calls"))
     stage.llm(stage.model("a", streams(ROLE, text("Hi") + nameless), tries=1))
     answer = await stage.ask(path=b"/v1/messages", stream=True, max_tokens=9)
@@ -254,6 +282,10 @@ async def test_what_comes_behind_the_end_does_not_hold_the_caller(stage: LlmStag
     assert (answer.body, stage.now) == (WELL, 0.25)
     stage.llm(stage.model("a", streams(WELL, CUT)))
     assert (await stage.ask(stream=True)).body == WELL
+    before = stage.now
+    stage.llm(stage.model("a", streams(WELL, 0.25, b": ping\n\n", 0.25, b"never read")))
+    assert (await stage.ask(stream=True)).body == WELL
+    assert stage.now == before + 0.25
 
 
 async def test_pings_without_end_are_no_answer(stage: LlmStage) -> None:
