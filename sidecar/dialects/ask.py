@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from sidecar.dialects.json_reading import parsed
 from sidecar.dialects.provider_state import names_state
 from sidecar.errors import InvalidRequest
 from sidecar.llm import Ask, Dialect, Kind
@@ -116,7 +117,7 @@ def _dialect(call: Call, kind: Kind) -> Dialect:
 
 def _document(body: bytes) -> Document:
     try:
-        document = orjson.loads(body)
+        document = parsed(body)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     if not isinstance(document, dict):

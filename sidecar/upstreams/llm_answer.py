@@ -9,6 +9,7 @@ import orjson
 
 from sidecar.call import Facts, Sign, What
 from sidecar.dialects.chat_reply import to_completion
+from sidecar.dialects.json_reading import parsed
 from sidecar.dialects.llm_errors import LlmError, error_of, read_error, sign_of, write_error
 from sidecar.dialects.llm_usage import usage_of_completion, usage_of_message, usage_of_response
 from sidecar.dialects.message_reply import to_message
@@ -85,7 +86,7 @@ def _as_error(
 def answered(call: Call, ask: Ask, reply: Reply, body: bytes, provider: Provider, model: Model, now: float) -> Reply:
     """A whole answer of status 200. Raises `UpstreamError` (What.UNPARSEABLE) for what is none."""
     try:
-        document = orjson.loads(body)
+        document = parsed(body)
     except orjson.JSONDecodeError as error:
         raise _no_answer(f"it is not JSON: {error}") from None
     if not isinstance(document, dict):

@@ -77,3 +77,16 @@ async def test_one_that_comes_first_is_routed_around_where_the_route_says_so() -
     async with scripted(at_once) as first, scripted(SAID) as second, running(around(first, second)) as sidecar:
         answer = await ask(sidecar, model="both", stream=True)
         assert (answer.fields["x-sidecar-upstream"], len(first.requests)) == ("second", 1)
+
+
+CUT = rb"""{"id":"c","object":"chat.completion","usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5},
+"choices":[{"index":0,"message":{"role":"assistant","content":"cut \ud83d"},"logprobs":NaN,"finish_reason":"length"}]}"""
+
+
+async def test_json_that_clients_can_read_goes_both_ways_byte_for_byte() -> None:
+    body = rb'{"model":"both","messages":[{"role":"user","content":"half a pair: \ud83d"}]}'
+    json_type = "Content-Type: application/json"
+    async with scripted(reply("200 OK", json_type, body=CUT)) as first, running(policy(first.url)) as sidecar:
+        answer = await sidecar.ask(CHAT, json_type, method="POST", body=body)
+        assert (answer.status, answer.body) == (200, CUT)
+        assert first.bodies == [body.replace(b'"both"', b'"a"')]
