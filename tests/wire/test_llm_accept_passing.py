@@ -80,7 +80,7 @@ async def test_one_that_comes_first_is_routed_around_where_the_route_says_so() -
 
 
 CUT = rb"""{"id":"c","object":"chat.completion","usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5},
-"choices":[{"index":0,"message":{"role":"assistant","content":"cut \ud83d"},"logprobs":NaN,"finish_reason":"length"}]}"""
+"choices":[{"index":0,"message":{"role":"assistant","content":" \ud83d"},"logprobs":NaN,"finish_reason":"length"}]}"""
 
 
 async def test_json_that_clients_can_read_goes_both_ways_byte_for_byte() -> None:
