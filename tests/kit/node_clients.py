@@ -104,7 +104,9 @@ class NodeClients:
         with self._one_at_a_time:
             stdin.write(line + "\n")
             stdin.flush()
-            return stdout.readline()
+            told = stdout.readline()
+        assert told, "the process has ended; its reason stands on stderr"
+        return told
 
 
 def chat(model: str, text: str = HI, **more: Any) -> dict[str, Any]:

@@ -141,7 +141,7 @@ async def test_a_websocket_is_tunnelled_with_our_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["X-Sidecar-Timeout: 30ms", "x-stainless-read-timeout: 0.3", "x-stainless-timeout: 0.3"]
+    "field", ["X-Sidecar-Timeout: 200ms", "x-stainless-read-timeout: 0.45", "x-stainless-timeout: 0.45"]
 )
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_callers_own_time_is_kept(field: str, stream: bool) -> None:
@@ -154,6 +154,6 @@ async def test_a_callers_own_time_is_kept(field: str, stream: bool) -> None:
 
 async def test_a_stream_that_has_begun_may_outlast_it() -> None:
     async with stage() as s:
-        s.openai.pace = 0.02
-        answer = await chats(s.sidecar, GPT_ONLY, "X-Sidecar-Timeout: 60ms", stream=True)
+        s.openai.pace = 0.1
+        answer = await chats(s.sidecar, GPT_ONLY, "X-Sidecar-Timeout: 300ms", stream=True)
         assert answer.body.endswith(b"data: [DONE]\n\n")

@@ -25,8 +25,8 @@ MOST = 100
 """Tokens that these calls may use at most, by their own word."""
 REAL = 9
 """What a chat of "hi there" costs: 5 in, 4 out."""
-SLACK = 8
-"""Tokens that come back in the time (0.8 s) that a slow machine may take for a test."""
+SLACK = 20
+"""Tokens that come back in the time (2 s) that a slow machine may take for a test."""
 
 
 def estimate(model: str, **more: Any) -> int:

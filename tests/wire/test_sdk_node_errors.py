@@ -130,7 +130,7 @@ async def test_money_that_ran_out_is_not_asked_for_again(clients: NodeClients, c
 async def test_the_clients_own_timeout_is_told_in_time(clients: NodeClients, client: str) -> None:
     async with stage() as s:
         await s.provider(client).switch(Fault(Kind.SLOW, delay=600))
-        headers = {"X-Sidecar-Timeout": "20ms"}
+        headers = {"X-Sidecar-Timeout": "200ms"}
         got = await ask(clients, s, client, ONLY[client], defaultHeaders=headers)
         assert (got.status, s.provider(client).count) == (504, 1)
 

@@ -34,7 +34,7 @@ OTHER = {OPENAI: ANTHROPIC, ANTHROPIC: OPENAI}
 
 ONCE = "tries = 1"
 QUICK = "timeout = { first_token = '50ms' }"
-IDLE = "timeout = { idle = '50ms' }"
+IDLE = "timeout = { idle = '250ms' }"
 
 BEFORE_EVIDENCE = [
     Fault(Kind.STATUS, status=429),
