@@ -113,6 +113,7 @@ class AccessLog:
 
 def _tell_llm(fields: Fields, ask: Ask) -> None:
     """Which model answered, or was asked for, and what it cost."""
+    fields["upstream"] = fields["upstream"].partition("/")[0]  # its model stands beside it
     if model := ask.answered_by or ask.model:
         fields["model"] = model[:LONGEST_MODEL]
     if ask.usage is not None:

@@ -205,6 +205,11 @@ def _headers(call: Call, ask: Ask, provider: Provider) -> Headers:
         headers.append((b"anthropic-version", ANTHROPIC_VERSION))
     if not same and ask.document is not None:
         headers.append(_JSON)
-    if call.method == b"POST" and b"idempotency-key" not in call.fields:
-        headers.append((b"Idempotency-Key", b"sidecar-" + call.id.encode()))
+    if call.method == b"POST":
+        key = call.fields.get(b"idempotency-key") or b"sidecar-" + call.id.encode()
+        if ask.resuming:  # with another body it is another request
+            headers = [pair for pair in headers if pair[0].lower() != b"idempotency-key"]
+            headers.append((b"Idempotency-Key", b"%b-%d" % (key, len(ask.so_far))))
+        elif b"idempotency-key" not in call.fields:
+            headers.append((b"Idempotency-Key", key))
     return headers

@@ -102,6 +102,7 @@ class LlmStream:
         self._broken: Facts | None = None
         self._cause = b""
         """The provider's own error, as the caller is told it."""
+        self._first_cause = b""
         self._told = False
         self._finished_at: float | None = None
         self._sure = not _many_choices(ask)
@@ -271,14 +272,15 @@ class LlmStream:
             self._give(DONE)
 
     async def _break(self, facts: Facts) -> None:
-        """The stream broke: another target goes on, or the caller is told."""
+        """The stream broke: another target goes on, or the caller is told, of several causes the first."""
+        error = LlmError(502, "api_error", UpstreamReset.label, f"the stream broke: {facts.detail}")
+        self._first_cause = self._first_cause or self._cause or self._as_event(error)
         # A continuation that broke before it said anything has left the text as it was.
         goes_on = self._reader.resumable or self._first is None
         if self._continued is not None and goes_on and await self._resumed(self._continued):
             return
         self._told = True
-        error = LlmError(502, "api_error", UpstreamReset.label, f"the stream broke: {facts.detail}")
-        self._give(self._cause or self._as_event(error))
+        self._give(self._first_cause)
 
     def _as_event(self, error: LlmError) -> bytes:
         """Responses number their events; of those that are passed on as they come nobody counts."""

@@ -108,6 +108,11 @@ def test_one_idempotency_key_over_all_attempts() -> None:
     assert sent(call, OPENAI).fields[b"idempotency-key"] == sent(call, ANTHROPIC).fields[b"idempotency-key"]
     own = asking(fields={b"idempotency-key": b"theirs"})
     assert sent(own, OPENAI).headers.count((b"idempotency-key", b"theirs")) == 1
+    for broken in (call, own):
+        assert broken.llm is not None
+        broken.llm.resuming, broken.llm.so_far = True, "Hello"
+        again = sent(broken, OPENAI).fields[b"idempotency-key"]
+        assert again.endswith(b"-5"), "with the beginning of its answer it is another request"
     reading = asking(path=b"/v1/files")
     reading.method = b"GET"
     assert b"idempotency-key" not in sent(reading, OPENAI).fields

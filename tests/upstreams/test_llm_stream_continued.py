@@ -260,6 +260,18 @@ async def test_if_all_later_targets_fail_the_first_cause_is_told(stage: LlmStage
     ]
 
 
+async def test_of_several_causes_the_first_is_told(stage: LlmStage) -> None:
+    stage.llm(
+        stage.model("a", streams(ROLE, text("Hel"), CUT)),
+        stage.model("b", streams(ROLE, text("lo"), OVERLOADED), prefill=True),
+        options=GO_ON,
+    )
+    answer = await stage.ask(stream=True)
+    assert (answer.broke, b"Hel" in answer.body, b"lo" in answer.body) == (True, True, True)
+    assert b"the connection was reset" in answer.body
+    assert OVERLOADED not in answer.body
+
+
 async def test_a_continuation_that_rests_or_waits_is_skipped_or_waited_for(stage: LlmStage) -> None:
     b = stage.model("b", prefill=True)
     b.rest.rest(stage.clock() + 99, "throttled")
