@@ -336,17 +336,19 @@ class Attempt(Protocol):
     def sent(self) -> None:
         """The request body is on its way whole: the attempt's clock starts now."""
 
-    def began(self) -> None:
-        """The answer has begun, though it is no evidence yet: its first token is not waited for any more."""
+    def began(self, reply: Reply) -> None:
+        """The answer has begun, though it is no evidence yet: its first token is not waited for any more, and what it
+        has cost counts from now on, also if there is none in the end.
+        """
 
     def keep_slot(self) -> Callable[[], None]:
         """The attempt's place at its target stays taken until what this gives is called, once: the
         connection outlives the attempt.
         """
 
-    async def resume(self) -> Reply | None:
-        """The committed reply was cut, and the call says where (`Ask.so_far`): the reply of a later target that goes
-        on from there, None when there is none.
+    async def resume(self, why: str) -> Reply | None:
+        """The committed reply was cut, for this reason, and the call says where (`Ask.so_far`): the reply of a later
+        target that goes on from there, None when there is none.
         """
 
 

@@ -72,7 +72,7 @@ class Attempts:
     tokens = 0.0
     """Tokens that the attempts have used, as far as is known, else as estimated."""
     reply: Reply | None = None
-    """Of the attempt that runs."""
+    """Of the attempt that runs, from its first token on."""
     ttfb = 0.0
     """From the call's start to the last evidence of a reply."""
     _target: Target | None = None
@@ -144,8 +144,9 @@ class Attempts:
         if self.last is None:
             self._arm(self._target, now)
 
-    def began(self) -> None:
+    def began(self, reply: Reply) -> None:
         """A first token came of an answer that is held back until it is whole: the deadline alone counts now."""
+        self.reply = reply
         self._timer.arm(self._call.deadline, self._clock())
 
     def keep_slot(self) -> Callable[[], None]:
@@ -153,12 +154,12 @@ class Attempts:
         slot, self.slot = self.slot, None
         return _nothing if slot is None else slot.leave
 
-    async def resume(self) -> Reply | None:
+    async def resume(self, why: str) -> Reply | None:
         """The committed reply was cut: a later target's, that goes on where it ended. None when there is none."""
         chances = self._chances
         if chances is None:
             return None
-        self.broke()
+        self.broke(why)
         ttfb = self.ttfb  # the caller has had its first byte
         try:
             return await chances.resume()

@@ -81,7 +81,8 @@ class ChainRun:
         """The committed reply was cut where another target may go on: the reply of the first one that does."""
         call, attempts, chain = self._call, self._attempts, self._chain
         attempts.over()
-        call.deadline = self._clock() + self.deadline
+        # The caller's own was for the evidence, which it has got.
+        call.caller_deadline, call.deadline = NO_DEADLINE, self._clock() + self.deadline
         self.why, source, upstream = BROKE.label, self._target.name, call.upstream
         while call.fallback and self._index + 1 < len(chain) and call.attempts < self._target.retry.max_attempts:
             self._index += 1

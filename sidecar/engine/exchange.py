@@ -268,7 +268,7 @@ class Exchange:
         call, attempts = self._call, self._attempts
         if attempts.permit is not None:
             attempts.permit.release()
-        attempts.over()
+        attempts.over(used=self._reply is not None)
         if call.llm is not None:
             if self._drawn is not None:
                 self._drawn.used(call, attempts.tokens - call.llm.estimate)

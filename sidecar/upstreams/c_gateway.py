@@ -80,11 +80,11 @@ class _Place:
     def sent(self) -> None:
         self._attempt.sent()
 
-    def began(self) -> None:
-        self._attempt.began()
+    def began(self, reply: Reply) -> None:
+        self._attempt.began(reply)
 
-    async def resume(self) -> Reply | None:
-        return await self._attempt.resume()
+    async def resume(self, why: str) -> Reply | None:
+        return await self._attempt.resume(why)
 
     def keep_slot(self) -> Callable[[], None]:
         self._free = self._attempt.keep_slot()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from sidecar.body import ReplayMemory
-    from sidecar.call import Attempt, Reply
+    from sidecar.call import Attempt, Closer, Reply
     from sidecar.dialects.sse import Event
     from sidecar.dialects.stream_reader import StreamReader
     from sidecar.llm import Ask, Document, Usage
@@ -96,6 +96,8 @@ class LlmStream:
         self._ready: list[bytes] = []
         self._size = 0
         """Bytes that are ready."""
+        self._held = 0
+        """Those of them that count in the memory of all calls."""
         self._first: Meaning | None = None
         self._refused = False
         """The first of the content was a refusal already."""
@@ -110,6 +112,8 @@ class LlmStream:
         # A continuation is plain: whoever continues tells the first cause.
         self._plain = ask.resuming
         self._held_back = ask.options.stream == "complete" and not self._plain
+        if self._held_back:
+            reply.closer = _Closer(self, reply.closer)
         wanted = ask.options.on_break == "continue" and ask.kind in _CONTINUABLE and not self._plain
         self._continued = Continued(ask.kind) if wanted else None
         self._before = ""
@@ -126,23 +130,17 @@ class LlmStream:
 
     async def begin(self) -> Facts:
         """Read until evidence: that may be an `error`. Raises `UpstreamError` when the stream ends or breaks before."""
-        began, kept, memory = False, 0, self._memory
-        try:
-            while not await self._evident():
-                if self._first is None:
-                    if self._size > LONGEST_WAIT:
-                        raise UpstreamError(Facts(What.UNPARSEABLE, detail="a stream of many events without content"))
-                    continue
-                if not began:
-                    began = True
-                    self._attempt.began()
-                more = self._size - kept
-                if self._size > LONGEST_COMPLETE or (memory is not None and not memory.take(more)):
-                    break
-                kept += more
-        finally:
-            if memory is not None:
-                memory.give_back(kept)
+        began = False
+        while not await self._evident():
+            if self._first is None:
+                if self._size > LONGEST_WAIT:
+                    raise UpstreamError(Facts(What.UNPARSEABLE, detail="a stream of many events without content"))
+                continue
+            if not began:
+                began = True
+                self._attempt.began(self._reply)
+            if self._size > LONGEST_COMPLETE or not self._holds():
+                break
         facts, refused = self._reply.facts, self._reader.refused if self._held_back else self._refused
         return replace(facts, sign=Sign.REFUSAL) if refused else facts
 
@@ -157,6 +155,21 @@ class LlmStream:
             raise UpstreamError(replace(self._broken, what=what, status=0))
         return live
 
+    def _holds(self) -> bool:
+        """Whether what is held back has its place in the memory of all calls."""
+        memory = self._memory
+        if memory is not None:
+            if not memory.take(self._size - self._held):
+                return False
+            self._held = self._size
+        return True
+
+    def given(self) -> None:
+        """What was held back is the caller's now, or nobody's any more."""
+        if self._held and self._memory is not None:
+            self._memory.give_back(self._held)
+            self._held = 0
+
     def __aiter__(self) -> LlmStream:
         return self
 
@@ -165,6 +178,7 @@ class LlmStream:
             if self._ready:
                 ready, self._ready, self._size = self._ready, [], 0
                 return ready[0] if len(ready) == 1 else b"".join(ready)
+            self.given()
             if self._broken is not None:
                 if self._told or self._plain:
                     raise UpstreamError(replace(self._broken, what=What.BROKE))
@@ -277,7 +291,7 @@ class LlmStream:
         self._first_cause = self._first_cause or self._cause or self._as_event(error)
         # A continuation that broke before it said anything has left the text as it was.
         goes_on = self._reader.resumable or self._first is None
-        if self._continued is not None and goes_on and await self._resumed(self._continued):
+        if self._continued is not None and goes_on and await self._resumed(self._continued, facts.detail):
             return
         self._told = True
         self._give(self._first_cause)
@@ -287,12 +301,12 @@ class LlmStream:
         number = self._translator.sequence if isinstance(self._translator, ResponseEvents) else 0
         return error_event(self._ask.kind, error, sequence=number)
 
-    async def _resumed(self, continued: Continued) -> bool:
+    async def _resumed(self, continued: Continued, why: str) -> bool:
         """Go on with a later target's answer. The caller sees one stream, the first cause if there is none."""
         self._before += self._reader.text
         self._ask.resuming, self._ask.so_far = True, continued.prefix(self._before, self._reader.usage)
         let_go(self._reply)
-        reply = await self._attempt.resume()
+        reply = await self._attempt.resume(why)
         if reply is None:
             return False
         self._first, self._broken, self._cause, self._finished_at = None, None, b"", None
@@ -325,6 +339,21 @@ class LlmStream:
                 await self._inner.__anext__()
             except (StopAsyncIteration, UpstreamError):
                 return
+
+
+class _Closer:
+    """Gives back what the reply of an answer holds that is held back."""
+
+    __slots__ = ("_inner", "_stream")
+
+    def __init__(self, stream: LlmStream, inner: Closer | None) -> None:
+        self._stream = stream
+        self._inner = inner
+
+    def close(self) -> None:
+        self._stream.given()
+        if self._inner is not None:
+            self._inner.close()
 
 
 def _many_choices(ask: Ask) -> bool:

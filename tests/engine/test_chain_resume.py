@@ -89,7 +89,7 @@ async def test_a_break_behind_the_end_of_all_attempts_is_nobodys(llm_stage: LlmS
     llm_stage.llm(llm_stage.model("a", streams(ROLE, text("Hel"), STOP, DONE)))
     call = a_call(started=llm_stage.clock())
     exchange = llm_stage.engine.exchange(call)
-    assert await exchange._attempts.resume() is None
+    assert await exchange._attempts.resume("cut") is None
     exchange._attempts.broke()
     assert llm_stage.lines == []
 
@@ -100,3 +100,21 @@ async def test_a_caller_that_leaves_in_between(llm_stage: LlmStage) -> None:
     await llm_stage.until(5)
     await llm_stage.leave(asking)
     assert llm_stage.lines[-2:] == ["5 b: caller_gave_up", "5 r = caller_left 200"]
+
+
+async def test_the_callers_own_deadline_was_for_the_first_token(llm_stage: LlmStage) -> None:
+    """It has passed when the answer breaks: who goes on too late is late by our clock, not by the caller's."""
+    long = streams(ROLE, text("He"), 50.0, text("l"), CUT)
+    silent = streams(ROLE, None)
+    b = llm_stage.model("b", silent, prefill=True, tries=1, breaker={"failure_threshold": 1})
+    llm_stage.llm(llm_stage.model("a", long), b, options=GO_ON, deadline=30)
+    answer = await llm_stage.ask(stream=True, caller_deadline=llm_stage.clock() + 20)
+    assert (answer.broke, llm_stage.now) == (True, 80.0)
+    assert llm_stage.transcript.of("b: ", "b is") == ["50 a -> b: broke", "80 b is open", "80 b: timeout"]
+
+
+async def test_the_timeline_says_why_an_answer_broke_that_was_gone_on_with(llm_stage: LlmStage) -> None:
+    llm_stage.llm(llm_stage.model("a", BROKEN), llm_stage.model("b", REST, prefill=True), options=GO_ON)
+    await llm_stage.ask(stream=True)
+    broke, _ = (step for step in llm_stage.summary.steps if step.kind == "attempt")
+    assert (broke.outcome, broke.why) == ("broke", "the connection was reset")

@@ -146,10 +146,10 @@ class OneAttempt:
     def sent(self) -> None:
         self.clock_started += 1
 
-    def began(self) -> None:
+    def began(self, reply: Reply) -> None:
         raise AssertionError("no answer is held back here")
 
-    async def resume(self) -> Reply | None:
+    async def resume(self, why: str) -> Reply | None:
         raise AssertionError("no stream is continued here")
 
     def keep_slot(self) -> Callable[[], None]:

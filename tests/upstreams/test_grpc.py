@@ -31,10 +31,10 @@ class Attempt:
 
     def sent(self) -> None: ...
 
-    def began(self) -> None:
+    def began(self, reply: Reply) -> None:
         raise AssertionError("no answer is held back here")
 
-    async def resume(self) -> Reply | None:
+    async def resume(self, why: str) -> Reply | None:
         raise AssertionError("no stream is continued here")
 
     def keep_slot(self) -> Callable[[], None]:

@@ -10,7 +10,8 @@ from sidecar.body import ReplayMemory
 from sidecar.llm import Dialect, LlmOptions
 from sidecar.upstreams.llm_stream import LONGEST_COMPLETE
 from tests.kit.llm_events import chunk
-from tests.kit.providers import CUT, DONE, ROLE, STARTS, STOP, LlmStage, event, streams, text, word
+from tests.kit.providers import CUT, DONE, ROLE, STARTS, STOP, LlmStage, asks, event, streams, text, word
+from tests.kit.stage import limit as a_limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,6 +46,26 @@ async def test_a_break_anywhere_is_mended_by_the_next_target(stage: LlmStage, la
     stage.llm(stage.model("a", streams(*told), tries=1), stage.model("b", streams(WELL)), options=HELD)
     answer = await stage.ask(stream=True)
     assert (answer.body, answer.call.upstream, answer.broke) == (WELL, "b", False)
+
+
+@pytest.mark.parametrize("last", [CUT, DONE, None], ids=["reset", "done", "silence"])
+async def test_what_a_broken_answer_has_cost_was_wasted(stage: LlmStage, last: Piece) -> None:
+    limit = a_limit(tokens_per_minute=10_000)
+    first = streams(ROLE, text("Hel"), text("lo"), last)
+    stage.llm(stage.model("a", first, tries=1, limit=limit), stage.model("b", streams(WELL)), options=HELD)
+    answer = await stage.ask(stream=True)
+    (wasted,) = stage.transcript.of("wasted")
+    assert wasted.endswith(" a wasted 0+2")
+    assert answer.call.llm is not None
+    assert limit.bucket.quotas("")[0].remaining >= 10_000 - answer.call.llm.estimate
+
+
+async def test_what_a_caller_did_not_wait_for_was_wasted(stage: LlmStage) -> None:
+    stage.llm(stage.model("a", streams(ROLE, text("Hel"), text("lo"), None)), options=HELD)
+    asking = stage.asking(stream=True)
+    await stage.until(5)
+    await stage.leave(asking)
+    assert stage.transcript.of("wasted", "spent") == ["5 a wasted 0+2"]
 
 
 async def test_an_error_in_the_middle_has_its_status_and_what_came_before_it_was_wasted(stage: LlmStage) -> None:
@@ -82,6 +103,26 @@ async def test_what_is_held_back_counts_in_the_memory_of_all_calls(stage: LlmSta
     assert memory.used == 2 * len(PIECE)
     answer = await asking
     assert (answer.body, stage.summary.ttfb) == (PIECE * 4 + STOP + DONE, 1.0)
+    assert memory.used == 0
+
+
+async def test_it_counts_until_the_caller_has_taken_it(stage: LlmStage) -> None:
+    """Till then it lies in front of a caller that is slow: as much as all that is held back together must be bounded."""
+    memory = ReplayMemory(1 << 20)
+    stage.llm(stage.model("a", streams(PIECE, STOP + DONE)), options=HELD)
+    async with stage.engine.exchange(asks(stream=True, memory=memory)) as reply:
+        assert reply.chunks is not None
+        assert await anext(reply.chunks) == PIECE + STOP + DONE
+        assert memory.used == len(PIECE)
+        assert [chunk async for chunk in reply.chunks] == []
+        assert memory.used == 0
+
+
+async def test_an_answer_that_nobody_takes_gives_the_memory_back(stage: LlmStage) -> None:
+    memory = ReplayMemory(1 << 20)
+    stage.llm(stage.model("a", streams(PIECE, STOP + DONE)), options=HELD)
+    async with stage.engine.exchange(asks(stream=True, memory=memory)):
+        assert memory.used == len(PIECE)
     assert memory.used == 0
 
 
