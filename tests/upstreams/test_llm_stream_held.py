@@ -107,7 +107,7 @@ async def test_what_is_held_back_counts_in_the_memory_of_all_calls(stage: LlmSta
 
 
 async def test_it_counts_until_the_caller_has_taken_it(stage: LlmStage) -> None:
-    """Till then it lies in front of a caller that is slow: as much as all that is held back together must be bounded."""
+    """Till then it lies in front of a caller that may be slow."""
     memory = ReplayMemory(1 << 20)
     stage.llm(stage.model("a", streams(PIECE, STOP + DONE)), options=HELD)
     async with stage.engine.exchange(asks(stream=True, memory=memory)) as reply:
