@@ -14,40 +14,23 @@ import orjson
 from sidecar.dialects.llm_errors import error_of, read_error
 from sidecar.dialects.llm_usage import counts_of_message
 from sidecar.dialects.stream_reader import Meaning
+from sidecar.dialects.text_reader import TextReader
 
 if TYPE_CHECKING:
-    from sidecar.dialects.llm_errors import LlmError
     from sidecar.dialects.llm_usage import Counts
     from sidecar.dialects.sse import Event
-    from sidecar.llm import Document, Usage
+    from sidecar.llm import Document
 
 _GENERATED = {"thinking_delta": "thinking", "input_json_delta": "partial_json"}
 """Besides text, the deltas that the model's tokens become, and where they hold them."""
 _ATTACHED = frozenset({"signature_delta", "citations_delta"})
 
 
-class AnthropicReader:
+class AnthropicReader(TextReader):
     """A `StreamReader`. `text` is that of all text blocks, one behind the other."""
 
-    document: Document | None = None
-    usage: Usage | None = None
-    model = ""
-    finished = False
-    done = False
-    error: LlmError | None = None
-    refused = False
-    tokens = 0
-    resumable = False
-    _text_alone = True
-    """The answer is not at its end and has had text blocks only."""
+    choices = 1
     _counts: Counts | None = None
-
-    def __init__(self, *, keep_text: bool = False) -> None:
-        self._pieces: list[str] | None = [] if keep_text else None
-
-    @property
-    def text(self) -> str:
-        return "".join(self._pieces or ())
 
     def read(self, event: Event) -> Meaning:
         try:
@@ -116,8 +99,7 @@ class AnthropicReader:
     def _hear(self, text: Any) -> None:
         if text and type(text) is str:
             self.tokens += 1
-            if self._pieces is not None:
-                self._pieces.append(text)
+            self._keep(text)
 
     def _start(self, message: Any) -> None:
         if type(message) is dict:
@@ -138,10 +120,6 @@ class AnthropicReader:
         if reason == "refusal":
             self.refused = True
         return Meaning.CONTENT
-
-    def _cannot_go_on(self) -> None:
-        self._text_alone = False
-        self.resumable = False
 
     def _no_object(self, event: Event) -> Meaning:
         self.document = None

@@ -15,38 +15,29 @@ import orjson
 from sidecar.dialects.llm_errors import error_of, read_error
 from sidecar.dialects.llm_usage import usage_of_completion
 from sidecar.dialects.stream_reader import Meaning
+from sidecar.dialects.text_reader import TextReader
 
 if TYPE_CHECKING:
-    from sidecar.dialects.llm_errors import LlmError
     from sidecar.dialects.sse import Event
-    from sidecar.llm import Document, Usage
+    from sidecar.llm import Document
+
+MOST_CHOICES = 4096
+"""So many are told apart, whatever a stream says: some prompts of 128 each, which is the most that OpenAI takes."""
 
 _DONE = b"[DONE]"
 
 
-class OpenAIReader:
+class OpenAIReader(TextReader):
     """A `StreamReader`. Of an answer with several choices, `text` is that of the first."""
 
-    document: Document | None = None
-    usage: Usage | None = None
-    model = ""
-    finished = False
-    done = False
-    error: LlmError | None = None
-    refused = False
-    tokens = 0
-    resumable = False
-    _text_alone = True
-    """There is one choice, which is not at its end and has held nothing but text."""
-
     def __init__(self, *, keep_text: bool = False) -> None:
-        self._pieces: list[str] | None = [] if keep_text else None
+        super().__init__(keep_text=keep_text)
         self._begun: set[int] = set()
         self._open: set[int] = set()
 
     @property
-    def text(self) -> str:
-        return "".join(self._pieces or ())
+    def choices(self) -> int:
+        return len(self._begun)
 
     def read(self, event: Event) -> Meaning:
         try:
@@ -78,7 +69,7 @@ class OpenAIReader:
         index = choice.get("index")
         if type(index) is not int:
             index = 0
-        if index not in self._begun:
+        if index not in self._begun and len(self._begun) < MOST_CHOICES:
             self._begin(index)
         delta = choice.get("delta")
         told = False
@@ -127,8 +118,8 @@ class OpenAIReader:
             self._cannot_go_on()
             return
         self.resumable = self._text_alone
-        if self._pieces is not None and index == 0:
-            self._pieces.append(content)
+        if index == 0:
+            self._keep(content)
 
     def _finish(self, index: int, reason: Any) -> None:
         self._open.discard(index)
@@ -136,10 +127,6 @@ class OpenAIReader:
         self._cannot_go_on()
         if reason == "content_filter":
             self.refused = True
-
-    def _cannot_go_on(self) -> None:
-        self._text_alone = False
-        self.resumable = False
 
     def _without_choices(self, document: Document) -> Meaning:
         kind = document.get("object") or document.get("type")

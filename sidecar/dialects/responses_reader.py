@@ -48,6 +48,8 @@ _STEPS = (
 class ResponsesReader:
     """A `StreamReader`. An answer of these cannot be gone on with: it is made of items, not of one text."""
 
+    choices = 1
+
     __slots__ = ("document", "done", "error", "finished", "model", "refused", "resumable", "text", "tokens", "usage")
 
     def __init__(self) -> None:

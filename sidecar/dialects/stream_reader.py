@@ -48,6 +48,10 @@ class StreamReader(Protocol):
     """Another target could go on behind `text`: a single text is being written, and nothing else has begun."""
 
     @property
+    def choices(self) -> int:
+        """Answers that have begun, where several were asked for."""
+
+    @property
     def text(self) -> str:
         """The text so far; kept only where the reader was asked to."""
 

@@ -53,6 +53,7 @@ LONGEST_COMPLETE = 8 << 20
 
 DONE = b"data: [DONE]\n\n"
 _EVIDENCE = frozenset({Meaning.CONTENT, Meaning.END})
+_SEVERAL = frozenset({Kind.CHAT, Kind.COMPLETIONS})
 _CONTINUABLE = frozenset({Kind.CHAT, Kind.MESSAGES})
 _TOO_EARLY = Facts(What.BROKE, detail="the stream ended before the answer did")
 
@@ -107,8 +108,8 @@ class LlmStream:
         self._first_cause = b""
         self._told = False
         self._finished_at: float | None = None
-        self._sure = not _many_choices(ask)
-        """An answer whose finish reason has come is whole. Of several the next may not have begun."""
+        self._asked = _asked_for(ask)
+        """Answers that are due: when one is finished the next may not have begun."""
         # A continuation is plain: whoever continues tells the first cause.
         self._plain = ask.resuming
         self._held_back = ask.options.stream == "complete" and not self._plain
@@ -191,7 +192,7 @@ class LlmStream:
 
     async def _advance(self) -> None:
         """Read once more: what is due for the caller is `ready` then, or the stream is `broken`, or it has ended."""
-        if self._reader.finished and self._sure and not self._in_time():
+        if self._reader.finished and self._reader.choices >= self._asked and not self._in_time():
             self._end(_TOO_EARLY)
             return
         try:
@@ -273,7 +274,8 @@ class LlmStream:
             self._take(ending)
         if self._reply.ended or self._broken is not None:
             return
-        if not self._reader.finished:
+        # Servers that know no `n` end well with one of several: where nothing says so, the others were cut off.
+        if not self._reader.finished or (facts is not _TOO_EARLY and self._reader.choices < self._asked):
             self._broken = facts
             return
         self._reply.ended = True
@@ -356,12 +358,13 @@ class _Closer:
             self._inner.close()
 
 
-def _many_choices(ask: Ask) -> bool:
-    """Whether several answers were asked for: `n`, or a list of prompts that are no tokens."""
-    document = ask.document or {}
-    prompt = document.get("prompt")
-    several = isinstance(prompt, list) and len(prompt) > 1 and not isinstance(prompt[0], int)
-    return several or document.get("n") not in (None, 1)
+def _asked_for(ask: Ask) -> int:
+    """How many answers: `n` for each prompt. A list of numbers is one prompt, of tokens."""
+    if ask.document is None or ask.kind not in _SEVERAL:
+        return 1
+    each, prompt = ask.document.get("n"), ask.document.get("prompt")
+    prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
+    return prompts * each if isinstance(each, int) and each > 1 else prompts
 
 
 def _ending(rest: bytes) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from sidecar.dialects.openai_reader import OpenAIReader
+from sidecar.dialects.openai_reader import MOST_CHOICES, OpenAIReader
 from sidecar.dialects.sse import Event
 from sidecar.dialects.stream_reader import Meaning
 from sidecar.llm import Usage
@@ -53,6 +53,13 @@ def test_an_answer_from_its_role_to_its_end() -> None:
     assert reader.done
     assert reader.finished
     assert (reader.refused, reader.error, reader.document) == (False, None, None)
+
+
+def test_choices_without_end_are_not_all_remembered() -> None:
+    reader = OpenAIReader()
+    for number in range(MOST_CHOICES + 10):
+        reader.read(chunk(delta(number, content="x")))
+    assert reader.choices == MOST_CHOICES
 
 
 def test_a_legacy_completion() -> None:

@@ -277,6 +277,19 @@ async def test_of_several_choices_the_next_one_may_be_slow(stage: LlmStage) -> N
     assert (await stage.ask(document, path=b"/v1/completions")).body == first + second + DONE
 
 
+async def test_of_several_choices_all_must_have_come(stage: LlmStage) -> None:
+    """That the first one is whole says nothing of the others."""
+    first = ROLE + text("a") + STOP
+    other = event(chunk(choices=[{"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"}]))
+    cut = await alone(stage, first, CUT, n=2)
+    assert (cut.broke, DONE in cut.body) == (True, False)
+    before = stage.now
+    whole = await alone(stage, first, other, None, n=2)  # they have: it ends as promptly as any
+    assert (whole.broke, whole.body, stage.now - before) == (False, first + other + DONE, 1.0)
+    known = await alone(stage, first, n=2)  # a server that knows no `n`
+    assert (known.broke, known.body) == (False, first + DONE)
+
+
 async def test_what_comes_behind_the_end_does_not_hold_the_caller(stage: LlmStage) -> None:
     answer = await alone(stage, WELL, *PINGS)
     assert (answer.body, stage.now) == (WELL, 0.25)
