@@ -337,7 +337,7 @@ class Attempt(Protocol):
         """The request body is on its way whole: the attempt's clock starts now."""
 
     def began(self, reply: Reply) -> None:
-        """The answer has begun and is no evidence yet: no first token is waited for any more, what it has cost counts."""
+        """The answer has begun, and is no evidence yet: no first token is waited for any more, what it cost counts."""
 
     def keep_slot(self) -> Callable[[], None]:
         """The attempt's place at its target stays taken until what this gives is called, once: the
