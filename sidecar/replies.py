@@ -17,6 +17,13 @@ def let_go(reply: Reply) -> None:
         reply.closer = None
 
 
+def end(reply: Reply) -> None:
+    """The call is over. Chunks know their reply: without them no circle is left that only the collector would find."""
+    let_go(reply)
+    if reply.chunks is not None:
+        reply.chunks = _OVER
+
+
 async def read_up_to(reply: Reply, most: int) -> bytes | None:
     """The body, `whole` from now on unless trailers stand behind it; None when it is longer than `most` bytes: then it
     stays open behind its beginning.
@@ -56,3 +63,16 @@ async def _behind(read: list[bytes], rest: AsyncIterator[bytes] | None) -> Async
     if rest is not None:
         async for chunk in rest:
             yield chunk
+
+
+class _Over:
+    """The chunks of a reply that is over."""
+
+    def __aiter__(self) -> _Over:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+
+_OVER = _Over()

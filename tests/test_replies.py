@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.call import Facts, Reply, What
 from sidecar.errors import UpstreamError
-from sidecar.replies import let_go, read_up_to
+from sidecar.replies import end, let_go, read_up_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,3 +77,15 @@ async def test_one_that_is_here_is_only_measured(whole: bytes | None, most: int,
     reply, _ = a_reply(whole=whole)
     assert await read_up_to(reply, most) == read
     assert reply.whole == whole, "a status alone stays one"
+
+
+async def test_of_a_reply_whose_call_is_over_nothing_is_held_and_nothing_comes() -> None:
+    reply, held = a_reply(pieces(b"a", b"b"))
+    end(reply)
+    assert (held.closed, await the_rest(reply)) == (1, b"")
+
+
+def test_a_status_alone_stays_one_when_its_call_is_over() -> None:
+    reply, _ = a_reply()
+    end(reply)
+    assert reply.chunks is None

@@ -41,7 +41,7 @@ from sidecar.errors import (
     UpstreamReset,
 )
 from sidecar.policy.classify import CLIENT_ERROR, OK
-from sidecar.replies import let_go
+from sidecar.replies import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -275,7 +275,7 @@ class Exchange:
             if self._reply is not None:
                 call.llm.usage = self._reply.usage
         if self._reply is not None:
-            let_go(self._reply)
+            end(self._reply)
         if self._run is not None and self._run.answers.held is not None:
             self._run.answers.drop()
         for slot in self._slots:

@@ -89,6 +89,7 @@ class Timer:
             self.due_soon()
 
     def disarm(self) -> None:
+        self._later = None
         slot = self._slot
         if slot is not None:
             slot.discard(self)

@@ -92,6 +92,7 @@ class HttpListener:
             self._crashed(call, error)
             self._refuse(request, call, InternalError("an internal error; the log has more under this id"))
         finally:
+            call.keep_warm = None  # it holds the call: a circle would be the collector's to find
             if warmth is not None:
                 warmth.stop()
 
