@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.config.carriage import GRPC, impossible
 from sidecar.config.grpc_checks import check_match, check_route, check_upstream
-from sidecar.config.llm_checks import check_fault, check_llm_route, check_llm_upstream, check_models
+from sidecar.config.llm_checks import check_circle, check_fault, check_llm_route, check_llm_upstream, check_models
 from sidecar.config.overlap import covers, ties
 from sidecar.config.places import Place, Problem, dotted, unknown
 from sidecar.config.resolve import STATIC
@@ -43,6 +43,7 @@ def relations(settings: Settings, names: Names) -> Iterator[Problem]:
         yield from _upstream(("upstreams", name), upstream, names)
         yield from check_upstream(("upstreams", name), upstream)
         yield from check_llm_upstream(("upstreams", name), upstream)
+        yield from check_circle(("upstreams", name), upstream, settings.listen)
     for name, route in settings.routes.items():
         place: Place = ("routes", name)
         yield from _policy(place, route.policy, names)

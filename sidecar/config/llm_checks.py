@@ -5,18 +5,27 @@ and one place for each credential.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from sidecar.config.carriage import GRPC
 from sidecar.config.places import Place, Problem, unknown
 from sidecar.config.resolve import STATIC
 from sidecar.dialects.metadata import is_text
+from sidecar.settings.address import Address, parse_address
 from sidecar.settings.protocols import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sidecar.config.checks import Names
-    from sidecar.settings import FaultSettings, ModelTargetSettings, RouteSettings, Settings, UpstreamSettings
+    from sidecar.settings import (
+        FaultSettings,
+        ListenSettings,
+        ModelTargetSettings,
+        RouteSettings,
+        Settings,
+        UpstreamSettings,
+    )
 
 _OF_ROUTES = ("stream", "on_break", "translation", "fallback_on_refusal")
 _NO_QUERY = {
@@ -24,6 +33,7 @@ _NO_QUERY = {
     "router": "a gRPC method has none",
     "c-gateway": "it compares paths whole, and answers 404 to one with a query",
 }
+_PORTS = {"http": 80, "https": 443}
 _EFFECTS = ("delay", "status", "reset", "first_token", "cut_after_tokens", "stall", "malformed")
 
 
@@ -60,6 +70,21 @@ def _headers(place: Place, headers: Mapping[str, str], upstream: UpstreamSetting
             yield Problem((*place, name), "cannot be set: the sidecar reads what providers answer", follows=(spoken,))
         elif value and upstream.api_key and lower == upstream.credential_header:
             yield Problem((*place, name), "stands beside api_key, which is sent as this header", other=place[:-1])
+
+
+def check_circle(place: Place, upstream: UpstreamSettings, listen: ListenSettings) -> Iterator[Problem]:
+    """A provider must not be the sidecar itself, as when the URL is taken from the variable that leads applications
+    here. No `Via` goes to providers, so that such calls would go round until nothing is left.
+    """
+    here = parse_address(listen.http)
+    if here is None or upstream.protocol not in PROVIDERS:
+        return
+    for url in upstream.addresses:
+        parts = urlsplit(url)
+        there = Address(parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0))
+        if there.collides(here) and (there.loopback or there.host == here.host):
+            key: Place = (*place, "urls" if upstream.urls else "url")
+            yield Problem(key, "is where the sidecar itself listens: calls would go round", other=("listen", "http"))
 
 
 def check_llm_route(place: Place, route: RouteSettings, settings: Settings) -> Iterator[Problem]:

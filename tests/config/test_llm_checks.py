@@ -185,3 +185,46 @@ def test_a_fault_that_cannot_work(keys: str, key: str, problem: str) -> None:
 )
 def test_a_fault_that_can_work(keys: str) -> None:
     load(f"[faults.f]\n{keys}")
+
+
+CIRCLE = """
+[listen]
+http = "{http}"
+[upstreams.openai]
+protocol = "{protocol}"
+url = "{url}/v1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("http", "url"),
+    [
+        ("127.0.0.1:7070", "http://127.0.0.1:7070"),
+        ("127.0.0.1:7070", "http://localhost:7070"),
+        ("0.0.0.0:7070", "http://localhost:7070"),
+        ("[::1]:7070", "http://[::1]:7070"),
+        ("127.0.0.1:80", "http://127.0.0.1"),
+        ("127.0.0.1:443", "https://127.0.0.1"),
+        ("10.0.0.5:7070", "http://10.0.0.5:7070"),
+    ],
+)
+def test_a_provider_is_not_the_sidecar_itself(http: str, url: str) -> None:
+    found = mistake(CIRCLE.format(http=http, url=url, protocol="openai"))
+    assert (found.key, found.problem) == (
+        "upstreams.openai.url", "is where the sidecar itself listens: calls would go round"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("http", "url", "protocol"),
+    [
+        ("127.0.0.1:7070", "http://127.0.0.1:7071", "openai"),
+        ("0.0.0.0:7070", "http://10.0.0.5:7070", "openai"),  # the same port of another machine
+        ("127.0.0.1:7070", "https://api.openai.com", "openai"),
+        ("unix:/run/sidecar", "http://127.0.0.1:7070", "openai"),
+        ("", "http://127.0.0.1:7070", "openai"),
+        ("127.0.0.1:7070", "http://127.0.0.1:7070", "http"),  # told by its Via, in a test of one's own perhaps
+    ],
+)
+def test_but_it_may_be_beside_it(http: str, url: str, protocol: str) -> None:
+    load(CIRCLE.format(http=http, url=url, protocol=protocol))
