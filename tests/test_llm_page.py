@@ -12,7 +12,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsBas
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
 from sidecar.dialects import ask as asking
-from sidecar.dialects import chat_to_messages, message_events, messages_to_chat, responses_to_messages
+from sidecar.dialects import chat_to_messages, kept, messages_to_chat, responses_to_messages
 from sidecar.dialects.llm_errors import read_error, write_error
 from sidecar.engine.route import BY_MODEL
 from sidecar.listeners import warmth
@@ -191,7 +191,7 @@ def test_every_figure_is_the_codes_own() -> None:
     ]
     text = " ".join(PAGE.read_text().split())
     for sentence in (
-        f"at most {message_events.LONGEST // mebibyte} MiB of an answer are kept",
+        f"at most {kept.LONGEST // mebibyte} MiB of an answer are kept",
         f"else {llm_request.MAX_TOKENS}.",
         f"of more than {chat_to_messages._USER_ID_LENGTH} characters is lost",
         f"of more than {messages_to_chat._USER_ID_LENGTH} characters is lost",

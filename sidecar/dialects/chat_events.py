@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.dialects.due import due_number, due_object, due_text
 from sidecar.dialects.fields import word
+from sidecar.dialects.kept import BLOCK, Kept
 from sidecar.dialects.llm_ids import to_completion_id
 from sidecar.dialects.llm_usage import Counts, completion_usage, counts_of_message
 from sidecar.dialects.sse_writing import DONE, data_event, written
@@ -59,6 +60,7 @@ class ChatEvents:
         self._head = b""
         self._tail = b""
         self._open: dict[int, _Block] = {}
+        self._kept = Kept()
         self._tools = 0
         self._finished = False
         self._stopped = False
@@ -117,6 +119,7 @@ class ChatEvents:
         if index in self._open:
             raise BadEvent("content_block_start: the block is open")
         kind = block.get("type")
+        self._kept.count(BLOCK)
         if kind == "text":
             self._open[index] = _Block("text")
             return self._content(due_text(block, "text"))
@@ -126,6 +129,7 @@ class ChatEvents:
             opened = self._open[index] = _Block(
                 "tool_use", self._tools, written(told if isinstance(told, dict) else {})
             )
+            self._kept.count(len(opened.rest))
             self._tools += 1
             call = {"id": from_anthropic_id(tool_id), "type": "function", "function": {"name": name, "arguments": ""}}
             return self._call({"index": opened.tool, **call})

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.dialects.due import due_object, due_text
 from sidecar.dialects.fields import word
+from sidecar.dialects.kept import BLOCK, Kept
 from sidecar.dialects.llm_ids import to_message_id, tool_id_of
 from sidecar.dialects.llm_usage import Counts, counts_of_completion, message_usage
 from sidecar.dialects.sse_writing import named_event, written
@@ -35,12 +36,6 @@ from sidecar.dialects.translated import BadEvent
 
 if TYPE_CHECKING:
     from sidecar.llm import Document
-
-LONGEST = 8 * 1024 * 1024
-"""Bytes of one answer that are kept: arguments of tool calls, and what waits for a block before it."""
-
-_BLOCK = 512
-"""Bytes that a block takes beside what it keeps."""
 
 _CUT = frozenset({"length", "content_filter"})
 """Ends of an answer that may be within a call."""
@@ -94,7 +89,8 @@ class MessageEvents:
         """The last tool call of each index, also when it has left the line."""
         self._blocks = 0
         self._tools = 0
-        self._kept = 0
+        self._kept = Kept()
+        """Arguments of tool calls, and what waits for a block before it."""
         self._refusal = ""
         self._finish_reason: str | None = None
         self._counts: Counts | None = None
@@ -213,7 +209,7 @@ class MessageEvents:
     def _queue(self, block: _Block) -> bytes:
         """Behind all others. Only now it is asked which of these are whole, not with every piece."""
         self._line.append(block)
-        self._count(_BLOCK)
+        self._kept.count(BLOCK)
         return self._let_go()
 
     def _say(self, block: _Block, piece: str) -> bytes:
@@ -288,17 +284,12 @@ class MessageEvents:
             kept = piece.encode()
         except UnicodeEncodeError as error:
             raise BadEvent("half a surrogate pair") from error
-        self._count(len(kept))
+        self._kept.count(len(kept))
         return kept
 
     def _forget(self, block: _Block) -> None:
-        self._kept -= len(block.kept)
+        self._kept.count(-len(block.kept))
         block.kept = bytearray()
-
-    def _count(self, size: int) -> None:
-        self._kept += size
-        if self._kept > LONGEST:
-            raise BadEvent(f"more than {LONGEST} bytes of tool calls")
 
 
 def _check(block: _Block) -> None:

@@ -17,9 +17,11 @@ Event names, fields and order: `openai.types.responses.ResponseStreamEvent`.
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 from sidecar.dialects.due import due_number, due_object, due_text
+from sidecar.dialects.kept import BLOCK, Kept
 from sidecar.dialects.llm_usage import Counts, counts_of_message
 from sidecar.dialects.response_reply import (
     arguments_of,
@@ -55,7 +57,9 @@ class ResponseEvents:
         self._index: int | None = None
         """The number of the open block, None when none is open."""
         self._block: Document = {}
-        self._pieces: list[str] = []
+        self._said = io.StringIO()
+        """Its text or its arguments."""
+        self._kept = Kept()
         self._stop: object = None
         self._stop_details: object = None
         self._counts: Counts | None = None
@@ -115,7 +119,8 @@ class ResponseEvents:
 
     def _block_start(self, index: int, block: Document) -> bytes:
         before = self._block_stop()
-        self._index, self._block, self._pieces = index, block, []
+        self._index, self._block, self._said = index, block, io.StringIO()
+        self._kept.count(BLOCK)
         kind = block.get("type")
         if kind == "text":
             opened = self._message_open() + self._part_open(text_part(""))
@@ -144,11 +149,11 @@ class ResponseEvents:
         kind = None if self._index is None else self._block.get("type")
         self._index = None
         if kind == "text":
-            return self._part_done("output_text", "text", "".join(self._pieces))
+            return self._part_done("output_text", "text", self._said.getvalue())
         if kind == "tool_use":
             # A tool that takes nothing gets no delta, and some servers tell all of the input when the block starts.
-            before = b"" if self._pieces else self._arguments(arguments_of(self._block))
-            item, arguments = self._open_item, "".join(self._pieces)
+            before = b"" if self._said.tell() else self._arguments(arguments_of(self._block))
+            item, arguments = self._open_item, self._said.getvalue()
             item["arguments"] = arguments
             done = {"item_id": item["id"], "output_index": len(self._output) - 1, "arguments": arguments}
             return before + self._event("response.function_call_arguments.done", done)
@@ -195,13 +200,18 @@ class ResponseEvents:
         return done + self._event("response.content_part.done", {**self._place(), "part": part})
 
     def _text(self, piece: str) -> bytes:
-        self._pieces.append(piece)
+        self._keep(piece)
         return self._event("response.output_text.delta", {**self._place(), "delta": piece, "logprobs": []})
 
     def _arguments(self, piece: str) -> bytes:
-        self._pieces.append(piece)
+        self._keep(piece)
         place = {"item_id": self._open_item["id"], "output_index": len(self._output) - 1}
         return self._event("response.function_call_arguments.delta", {**place, "delta": piece})
+
+    def _keep(self, piece: str) -> None:
+        """It is told once more when the block stops, and when the answer ends."""
+        self._kept.count(len(piece))
+        self._said.write(piece)
 
     def _place(self) -> Document:
         """Where the last part of the open message stands."""

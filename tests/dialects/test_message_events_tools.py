@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidecar.dialects.message_events import LONGEST, MessageEvents
+from sidecar.dialects.kept import LONGEST
+from sidecar.dialects.message_events import MessageEvents
 from sidecar.dialects.translated import BadEvent
 from tests.kit.llm_events import calls, chunk, said
 from tests.kit.played import as_message
