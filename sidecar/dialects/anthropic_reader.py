@@ -13,7 +13,7 @@ import orjson
 
 from sidecar.dialects.llm_errors import error_of, read_error
 from sidecar.dialects.llm_usage import counts_of_message
-from sidecar.dialects.stream_reader import Meaning
+from sidecar.dialects.stream_reader import CONTENT, QUIET, Meaning
 from sidecar.dialects.text_reader import TextReader
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ class AnthropicReader(TextReader):
             return self._block(document.get("content_block"))
         if kind == "content_block_stop":
             self.resumable = False
-            return Meaning.QUIET
+            return QUIET
         if kind == "ping":
-            return Meaning.QUIET
+            return QUIET
         if kind == "message_start":
             self._start(document.get("message"))
-            return Meaning.QUIET
+            return QUIET
         if kind == "message_delta":
             self._tell(document)
             return self._stop_reason(document.get("delta"))
@@ -74,7 +74,7 @@ class AnthropicReader(TextReader):
         kind = delta.get("type")
         if kind == "text_delta":
             self._hear(delta.get("text"))
-            return Meaning.CONTENT
+            return CONTENT
         if type(kind) is not str:
             return Meaning.UNKNOWN
         field = _GENERATED.get(kind)
@@ -82,8 +82,8 @@ class AnthropicReader(TextReader):
             self._cannot_go_on()
             if delta.get(field):
                 self.tokens += 1
-            return Meaning.CONTENT
-        return Meaning.CONTENT if kind in _ATTACHED else Meaning.UNKNOWN
+            return CONTENT
+        return CONTENT if kind in _ATTACHED else Meaning.UNKNOWN
 
     def _block(self, block: Any) -> Meaning:
         """A block has begun, of whatever type: the model answers."""
@@ -94,7 +94,7 @@ class AnthropicReader(TextReader):
             self._hear(block.get("text"))
         else:
             self._cannot_go_on()
-        return Meaning.CONTENT
+        return CONTENT
 
     def _hear(self, text: Any) -> None:
         if text and type(text) is str:
@@ -115,11 +115,11 @@ class AnthropicReader(TextReader):
     def _stop_reason(self, delta: Any) -> Meaning:
         reason = delta.get("stop_reason") if type(delta) is dict else None
         if not reason:
-            return Meaning.QUIET
+            return QUIET
         self._cannot_go_on()
         if reason == "refusal":
             self.refused = True
-        return Meaning.CONTENT
+        return CONTENT
 
     def _no_object(self, event: Event) -> Meaning:
         self.document = None
@@ -128,6 +128,6 @@ class AnthropicReader(TextReader):
             self.error = read_error(500, data)
             return Meaning.ERROR
         if not data or event.name == b"ping":
-            return Meaning.QUIET
+            return QUIET
         # OpenAI's end is none here: servers that imitate both send it, also behind an answer that broke.
         return Meaning.UNKNOWN if data == b"[DONE]" else Meaning.UNPARSEABLE

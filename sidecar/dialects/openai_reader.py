@@ -14,7 +14,7 @@ import orjson
 
 from sidecar.dialects.llm_errors import error_of, read_error
 from sidecar.dialects.llm_usage import usage_of_completion
-from sidecar.dialects.stream_reader import Meaning
+from sidecar.dialects.stream_reader import CONTENT, QUIET, Meaning
 from sidecar.dialects.text_reader import TextReader
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ class OpenAIReader(TextReader):
         choices = document.get("choices")
         if type(choices) is not list:
             return self._without_choices(document)
-        meaning = Meaning.QUIET
+        meaning = QUIET
         for choice in choices:
             if type(choice) is dict and self._says(choice):
-                meaning = Meaning.CONTENT
+                meaning = CONTENT
         return meaning
 
     def _says(self, choice: Document) -> bool:
@@ -134,7 +134,7 @@ class OpenAIReader(TextReader):
         if kind == "error" or bare:
             self.error = error_of(document)
             return Meaning.ERROR
-        return Meaning.QUIET if isinstance(document.get("usage"), dict) else Meaning.UNKNOWN
+        return QUIET if isinstance(document.get("usage"), dict) else Meaning.UNKNOWN
 
     def _no_object(self, event: Event) -> Meaning:
         self.document = None
@@ -143,7 +143,7 @@ class OpenAIReader(TextReader):
             self.error = read_error(500, data)
             return Meaning.ERROR
         if not data:
-            return Meaning.QUIET
+            return QUIET
         if data.startswith(_DONE):  # as OpenAI's SDK looks at it
             self.done = True
             return Meaning.END

@@ -18,7 +18,7 @@ from sidecar.dialects.continued import Continued
 from sidecar.dialects.llm_errors import LlmError, error_event
 from sidecar.dialects.response_events import ResponseEvents
 from sidecar.dialects.sse import Splitter
-from sidecar.dialects.stream_reader import Meaning
+from sidecar.dialects.stream_reader import CONTENT, END, ERROR, Meaning
 from sidecar.dialects.translated import BadEvent
 from sidecar.errors import UpstreamError, UpstreamReset
 from sidecar.llm import Kind
@@ -52,7 +52,7 @@ LONGEST_COMPLETE = 8 << 20
 """Bytes of an answer that is held back until it is whole."""
 
 DONE = b"data: [DONE]\n\n"
-_EVIDENCE = frozenset({Meaning.CONTENT, Meaning.END})
+_EVIDENCE = frozenset({CONTENT, END})
 _SEVERAL = frozenset({Kind.CHAT, Kind.COMPLETIONS})
 _CONTINUABLE = frozenset({Kind.CHAT, Kind.MESSAGES})
 _TOO_EARLY = Facts(What.BROKE, detail="the stream ended before the answer did")
@@ -125,7 +125,7 @@ class LlmStream:
     def error(self) -> tuple[LlmError, Document] | None:
         """After `begin`: the provider's own error, and the event it stood in, where the caller has got nothing yet."""
         error = self._reader.error
-        if error is None or not (self._first is Meaning.ERROR or self._held_back):
+        if error is None or not (self._first is ERROR or self._held_back):
             return None
         return error, self._reader.document or {}
 
@@ -210,10 +210,10 @@ class LlmStream:
         for event in self._splitter.feed(chunk):
             meaning = reader.read(event)
             counts[meaning.value] = counts.get(meaning.value, 0) + 1
-            if meaning is Meaning.ERROR:
+            if meaning is ERROR:
                 self._fail(event)
                 break
-            if meaning is Meaning.END and not reader.finished:
+            if meaning is END and not reader.finished:
                 self._broken = _TOO_EARLY
                 break
             if translator is None:
@@ -249,10 +249,10 @@ class LlmStream:
         document = self._reader.document
         if meaning is Meaning.UNPARSEABLE:
             raise BadEvent(f"an event that cannot be read: {event.data[:60]!r}")
-        if meaning is Meaning.UNKNOWN or (document is None and meaning is not Meaning.END):
+        if meaning is Meaning.UNKNOWN or (document is None and meaning is not END):
             return b""
         said = translator.feed(document) if document is not None else b""
-        if meaning is Meaning.END:
+        if meaning is END:
             said += translator.end()
         if self._continued is not None and translator is not self._continued:
             for told in Splitter().feed(said):
@@ -264,7 +264,7 @@ class LlmStream:
         """The provider told an error."""
         error = self._reader.error
         assert error is not None
-        self._first = self._first or Meaning.ERROR
+        self._first = self._first or ERROR
         self._broken = Facts(What.BROKE, detail=f"the provider told an error: {error.message}")
         self._cause = event.raw if self._translator is None else self._as_event(error)
 
