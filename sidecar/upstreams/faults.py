@@ -16,6 +16,7 @@ from sidecar.access import hostname
 from sidecar.call import Facts, Reply, What, Wire
 from sidecar.dialects.llm_errors import LlmError, write_error
 from sidecar.errors import UpstreamError
+from sidecar.replies import let_go
 from sidecar.upstreams.faulty_body import TORN_MESSAGE, disturb
 from sidecar.upstreams.grpc_status import status_alone
 
@@ -165,7 +166,11 @@ class Faulty:
             if not fault.disturbs:
                 continue
             if call.wire is Wire.GRPC and reply.whole is not None:
-                await _disturb_message(reply, fault)
+                try:
+                    await _disturb_message(reply, fault)
+                except BaseException:
+                    let_go(reply)
+                    raise
             else:
                 disturb(reply, fault, self._idle, call.wire)
         return reply

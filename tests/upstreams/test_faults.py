@@ -15,7 +15,7 @@ from sidecar.settings import FaultSettings
 from sidecar.upstreams.faults import Fault, Faulty, compiled
 from sidecar.upstreams.faulty_body import TORN_MESSAGE
 from tests.kit.gateway import OneAttempt
-from tests.kit.inner import Inner, grpc_answer, grpc_call, http_answer, http_call, in_pieces
+from tests.kit.inner import Closed, Inner, grpc_answer, grpc_call, http_answer, http_call, in_pieces
 from tests.kit.stage import Stage, a_call
 from tests.kit.virtual_loop import START
 
@@ -246,6 +246,19 @@ async def test_a_unary_answer_is_late() -> None:
 async def test_a_unary_answer_that_is_cut_never_came() -> None:
     facts = await failed(grpc_call(b"x"), fault(cut_after_tokens=3), answer=grpc_answer(b"yes"))
     assert facts.what is What.RESET
+
+
+async def test_what_a_unary_answer_holds_is_given_back_when_it_never_comes() -> None:
+    answer = grpc_answer(b"yes")
+    answer.closer = closed = Closed()
+    await failed(grpc_call(b"x"), fault(cut_after_tokens=3), answer=answer)
+    assert closed.times == 1
+    answer.closer = closed
+    waiting = asyncio.create_task(sent(grpc_call(b"x"), answer, fault(stall=3)))
+    await asyncio.sleep(1)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert closed.times == 2
 
 
 async def test_a_unary_answer_is_spoiled() -> None:
