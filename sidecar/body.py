@@ -243,6 +243,11 @@ class Body:
             self._memory.give_back(self._kept_size)
         self._kept_size = 0
 
+    def forget(self) -> None:
+        """Of a whole body: nobody will read it again, though its call goes on."""
+        self._release()
+        self.whole, self._kept, self._trimmed = None, [], True
+
     def close(self) -> None:
         """The call is over: nothing is kept any more."""
         self._release()

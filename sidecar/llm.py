@@ -102,3 +102,9 @@ class Ask:
     """The model whose answer the caller gets."""
     usage: Usage | None = None
     """What that answer cost, once it is over."""
+
+    def forget(self) -> None:
+        """An answer is on its way and nobody else will be asked: the request, which parsed is some times as large as
+        its body, takes no memory any more.
+        """
+        self.document, self.said = None, {}

@@ -38,6 +38,19 @@ async def test_it_is_whole_can_be_sent_again_and_takes_memory_until_the_end() ->
     assert memory.used == 0
 
 
+@pytest.mark.parametrize("held", [True, False])
+async def test_one_that_nobody_will_read_again_takes_none(held: bool) -> None:
+    memory = ReplayMemory(100)
+    subject = sending(b"one ", memory=memory) if held else Body.of(b"one ")
+    await subject.hold(13)
+    subject.forget()
+    assert (subject.whole, subject.complete, subject.replayable, memory.used) == (None, True, False, 0)
+    with pytest.raises(RuntimeError):
+        await read(subject)
+    subject.close()
+    assert memory.used == 0
+
+
 async def test_what_is_whole_already() -> None:
     subject = Body.of(b"all of it")
     assert await subject.hold(9) == b"all of it"

@@ -136,8 +136,13 @@ class Exchange:
     def _replied(self, reply: Reply) -> Reply:
         self._reply = reply
         self._call.status = reply.status
-        if self._call.llm is not None:
-            self._call.llm.answered_by = reply.model
+        ask, body = self._call.llm, self._call.body
+        if ask is not None:
+            ask.answered_by = reply.model
+            if reply.chunks is not None and body.whole is not None and ask.options.on_break != "continue":
+                # A stream goes on for minutes, and conversations are long.
+                ask.forget()
+                body.forget()
         return reply
 
     async def __aexit__(
@@ -210,7 +215,7 @@ class Exchange:
     async def _ask(self, route: Route, llm: Llm) -> None:
         """Read what the call asks of an LLM: its chain, its limits and its times follow from it."""
         call = self._call
-        if llm.wants(call):
+        if llm.wants(call) and (call.body.whole is None or len(call.body.whole) > llm.longest):
             coming = not call.body.complete
             await self._waits.hold(llm.longest)
             if coming:

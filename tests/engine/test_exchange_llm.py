@@ -11,13 +11,16 @@ import pytest
 from sidecar.body import Body, ReplayMemory
 from sidecar.call import What
 from sidecar.errors import CallerLeft
-from sidecar.llm import LlmOptions
+from sidecar.llm import Dialect, LlmOptions
 from tests.kit.providers import (
     CUT,
     DONE,
+    ENDS,
     LONGEST,
     ROLE,
+    STARTS,
     STOP,
+    STOPS,
     Says,
     answers,
     asks,
@@ -26,6 +29,7 @@ from tests.kit.providers import (
     streams,
     text,
     used,
+    word,
 )
 from tests.kit.stage import limit, slots
 
@@ -90,6 +94,30 @@ async def test_a_body_that_is_still_coming_is_held_whole_before_any_target_is_as
     assert (answer.status, memory.used) == (200, 0)
     assert llm_stage.lines[0] == "10 > a"
     assert [document["model"] for document in llm_stage.providers["a"].documents] == ["m", "m"]
+
+
+@pytest.mark.parametrize(
+    ("on_break", "foreign", "kept"), [("error", False, False), ("error", True, False), ("continue", False, True)]
+)
+async def test_once_an_answer_streams_the_request_takes_no_memory(
+    llm_stage: LlmStage,
+    on_break: Any,
+    foreign: bool,
+    kept: bool,
+) -> None:
+    """Unless it may be asked once more."""
+    said = (STARTS, word("Hi"), STOPS, ENDS) if foreign else (ROLE, text("Hi"), STOP, DONE)
+    target = llm_stage.model("a", streams(*said), dialect=Dialect.ANTHROPIC if foreign else Dialect.OPENAI)
+    llm_stage.llm(target, options=LlmOptions(on_break=on_break))
+    call, memory = asks(stream=True), ReplayMemory(1000)
+    call.body = Body(Sending(call.body.whole or b"").pull, length=None, memory=memory)
+    async with llm_stage.engine.exchange(call) as reply:
+        assert call.llm is not None
+        assert (bool(call.llm.document), call.body.whole is not None, memory.used > 0) == (kept, kept, kept)
+        assert call.llm.said == {}
+        assert reply.chunks is not None
+        assert b"Hi" in b"".join([chunk async for chunk in reply.chunks])
+    assert memory.used == 0
 
 
 async def test_one_that_is_too_long_is_refused(llm_stage: LlmStage) -> None:
