@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 VERSION = b"/v1"
 """The version prefix of both APIs: what stands below it is appended to the upstream's URL."""
 
+_BELOW = VERSION + b"/"
+
 INFER = b"/infer"
 """One path for chat/completions, completions and embeddings, told apart by the body."""
 
-_KINDS = {b"/" + kind.value.encode(): kind for kind in Kind if kind.value}
+_KINDS: dict[bytes, Kind] = {b"/" + kind.value.encode(): kind for kind in Kind if kind not in (Kind.MODELS, Kind.OTHER)}
+"""By path, what is asked for by a body."""
 _BY_FIELD = (("messages", Kind.CHAT), ("prompt", Kind.COMPLETIONS), ("input", Kind.EMBEDDINGS))
-_OF_ANTHROPIC = frozenset({Kind.MESSAGES, Kind.COUNT_TOKENS})
+_OF_ANTHROPIC = (Kind.MESSAGES, Kind.COUNT_TOKENS)
 _READS = frozenset({b"GET", b"HEAD"})
 CREDENTIALS = (b"authorization", b"x-api-key", b"api-key")
 """Fields in which a caller may send its own."""
@@ -39,12 +42,20 @@ BYTES_PER_TOKEN = 4
 UNTOLD_OUTPUT = 256
 """Tokens of an answer to a request that names no most, for the estimate: a page."""
 
+MOST_OUTPUT = 1_000_000
+"""Tokens of an answer that are believed, for the estimate: no model writes more. A caller that named any number and
+left would leave its limit a debt of centuries.
+"""
+
 _MOST_KEYS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 def wants_body(call: Call) -> bool:
     """Whether the body decides where the call goes: it is then held whole."""
-    return call.method == b"POST" and (_kind(call) is not None or _path(call)[0] == INFER)
+    if call.method != b"POST":
+        return False
+    path = _path(call)[0]
+    return path in _KINDS or path == INFER
 
 
 def read_ask(call: Call, options: LlmOptions) -> Ask:
@@ -54,7 +65,7 @@ def read_ask(call: Call, options: LlmOptions) -> Ask:
     """
     path, query = _path(call)
     posted = call.method == b"POST"
-    kind = _kind(call) if posted else None
+    kind = _KINDS.get(path) if posted else None
     if call.method in _READS and (path == b"/models" or path.startswith(b"/models/")):
         return Ask(_dialect(call, Kind.MODELS), Kind.MODELS, path, query, credential=_digest(call))
     if not posted or (kind is None and path != INFER):
@@ -97,14 +108,9 @@ def read_ask(call: Call, options: LlmOptions) -> Ask:
 def _path(call: Call) -> tuple[bytes, bytes]:
     """The path below the version prefix, and the query with its mark."""
     path, mark, query = (call.outgoing or call.target).partition(b"?")
-    if path.startswith(VERSION + b"/") or path == VERSION:
-        path = path[len(VERSION) :] or b"/"
-    return path, mark + query
-
-
-def _kind(call: Call) -> Kind | None:
-    kind = _KINDS.get(_path(call)[0])
-    return None if kind is Kind.MODELS else kind
+    if path.startswith(_BELOW):
+        return path[len(VERSION) :], mark + query
+    return b"/" if path == VERSION else path, mark + query
 
 
 def _dialect(call: Call, kind: Kind) -> Dialect:
@@ -146,7 +152,7 @@ def _most(document: Document) -> int:
     for key in _MOST_KEYS:
         most = document.get(key)
         if isinstance(most, int) and most > 0:
-            return most
+            return min(most, MOST_OUTPUT)
     return UNTOLD_OUTPUT
 
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from hypothesis import given
 
-from sidecar.dialects.ask import UNTOLD_OUTPUT, read_ask, wants_body
+from sidecar.dialects.ask import MOST_OUTPUT, UNTOLD_OUTPUT, read_ask, wants_body
 from sidecar.errors import InvalidRequest
 from sidecar.llm import Dialect, Kind, LlmOptions
 from tests.kit.messages import anything
@@ -150,6 +150,11 @@ def test_what_the_body_says() -> None:
     ask = read(document)
     assert (ask.model, ask.stream, ask.usage_asked, ask.reasoning, ask.tied) == ("gpt", True, True, False, False)
     assert (ask.estimate, ask.options, ask.document) == (len(orjson.dumps(document)) // 4 + 70, OPTIONS, document)
+
+
+def test_what_no_model_writes_is_not_believed() -> None:
+    document = {"max_tokens": 2**62}
+    assert read(document).estimate == len(orjson.dumps(document)) // 4 + MOST_OUTPUT
 
 
 @pytest.mark.parametrize("most", [None, 0, -1, "9", 1.5])
