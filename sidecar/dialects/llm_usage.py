@@ -15,7 +15,7 @@ _NO_COUNT = 2**53
 """No answer has this many tokens; sums of smaller counts still fit into JSON as orjson writes it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Counts:
     """What an answer cost, in the finest division that the dialects share. `reasoning` is a part of `output`."""
 
@@ -44,14 +44,12 @@ def usage_of_message(document: Document) -> Usage | None:
 
 def usage_of_completion(document: Document) -> Usage | None:
     """The `usage` of a completion (chat or legacy), of a chunk or of embeddings, None when it tells none."""
-    counts = counts_of_completion(document)
-    return None if counts is None else counts.usage
+    return _usage_of_openai(document.get("usage"), "prompt_tokens", "completion_tokens")
 
 
 def usage_of_response(document: Document) -> Usage | None:
     """The `usage` of a response, None when it tells none."""
-    counts = counts_of_response(document)
-    return None if counts is None else counts.usage
+    return _usage_of_openai(document.get("usage"), "input_tokens", "output_tokens")
 
 
 def counts_of_message(document: Document, before: Counts | None = None) -> Counts | None:
@@ -120,6 +118,21 @@ def response_usage(counts: Counts) -> Document:
 
 
 def _of_openai(told: object, input_name: str, output_name: str) -> Counts | None:
+    usage = _usage_of_openai(told, input_name, output_name)
+    if usage is None or not isinstance(told, dict):
+        return None
+    unread = usage.input - usage.cached
+    written = min(_detail(told, f"{input_name}_details", "cache_write_tokens") or 0, unread)
+    return Counts(
+        fresh=unread - written,
+        cache_read=usage.cached,
+        cache_written=written,
+        output=usage.output,
+        reasoning=_detail(told, f"{output_name}_details", "reasoning_tokens"),
+    )
+
+
+def _usage_of_openai(told: object, input_name: str, output_name: str) -> Usage | None:
     """What was cached is a part of the prompt; a server that says more than the prompt had is not believed."""
     if not isinstance(told, dict):
         return None
@@ -127,15 +140,8 @@ def _of_openai(told: object, input_name: str, output_name: str) -> Counts | None
     if prompt is None and output is None:
         return None
     prompt = prompt or 0
-    read = min(_detail(told, f"{input_name}_details", "cached_tokens") or 0, prompt)
-    written = min(_detail(told, f"{input_name}_details", "cache_write_tokens") or 0, prompt - read)
-    return Counts(
-        fresh=prompt - read - written,
-        cache_read=read,
-        cache_written=written,
-        output=output or 0,
-        reasoning=_detail(told, f"{output_name}_details", "reasoning_tokens"),
-    )
+    cached = _detail(told, f"{input_name}_details", "cached_tokens")
+    return Usage(prompt, output or 0, min(cached, prompt) if cached else 0)
 
 
 def _detail(told: Document, group: str, name: str) -> int | None:
@@ -144,4 +150,4 @@ def _detail(told: Document, group: str, name: str) -> int | None:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _NO_COUNT else None
+    return value if type(value) is int and 0 <= value < _NO_COUNT else None

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sidecar.settings import RetrySettings
 
 
-BY_MODEL = frozenset({Kind.CHAT, Kind.COMPLETIONS, Kind.EMBEDDINGS, Kind.RESPONSES, Kind.MESSAGES})
+BY_MODEL = (Kind.CHAT, Kind.COMPLETIONS, Kind.EMBEDDINGS, Kind.RESPONSES, Kind.MESSAGES)
 """Operations to which `[models]` applies."""
 
 LONGEST_KEY = 64

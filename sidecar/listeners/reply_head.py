@@ -40,6 +40,9 @@ _CATEGORIES = {
 LONGEST_DROPPED = 1024
 """Bytes of the list of what was dropped."""
 
+_VISIBLE = bytes(byte if 0x21 <= byte <= 0x7E and byte != 0x2C else 0x3F for byte in range(256))
+"""What a list in a header can say; `?` instead of the rest."""
+
 _MOST_PAIRS = 10_000
 
 _line = b": ".join
@@ -156,7 +159,7 @@ def _tell_llm(lines: list[bytes], reply: Reply) -> None:
 
 
 def _visible(text: str) -> bytes:
-    return bytes(byte if 0x21 <= byte <= 0x7E and byte != 0x2C else 0x3F for byte in text.encode())
+    return text.encode().translate(_VISIBLE)
 
 
 def _category(status: int) -> bytes:

@@ -142,11 +142,12 @@ class RouteSeries:
 class TargetSeries:
     """The series of one upstream as one route uses it."""
 
-    __slots__ = ("_attempts", "_live", "_metrics", "duration", "route", "ttfb", "upstream")
+    __slots__ = ("_attempts", "_live", "_metrics", "_tokens", "duration", "route", "ttfb", "upstream")
 
     def __init__(self, metrics: Metrics, route: str, upstream: str) -> None:
         self._metrics = metrics
         self._attempts: dict[str, Number] = {}
+        self._tokens: dict[tuple[str, str], Number] = {}
         self._live = True
         self.route = route
         self.upstream = upstream
@@ -171,8 +172,12 @@ class TargetSeries:
 
     def spent(self, model: str, kind: str, tokens: int) -> None:
         """So many tokens of a kind: input, output, cached or wasted."""
-        if tokens:
-            self._child(self._metrics.tokens, self.upstream, model, kind).value += tokens
+        if not tokens:
+            return
+        number = self._tokens.get((model, kind))
+        if number is None:
+            number = self._tokens[model, kind] = self._child(self._metrics.tokens, self.upstream, model, kind)
+        number.value += tokens
 
     def streamed(self, events: Mapping[str, int]) -> None:
         """A stream had so many events of each kind."""

@@ -132,10 +132,12 @@ def _refused(document: Document, dialect: Dialect) -> bool:
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices:
         return False
-    return all(isinstance(choice, dict) and _is_refusal(choice) for choice in choices)
+    return all(map(_is_refusal, choices))
 
 
-def _is_refusal(choice: Document) -> bool:
+def _is_refusal(choice: object) -> bool:
+    if not isinstance(choice, dict):
+        return False
     message = choice.get("message")
     told = isinstance(message, dict) and bool(message.get("refusal"))
     return told or choice.get("finish_reason") == "content_filter"
