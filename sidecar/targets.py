@@ -18,6 +18,7 @@ from sidecar.upstreams.llm import LlmUpstream
 from sidecar.upstreams.llm_request import Model
 from sidecar.upstreams.models_list import ModelsList
 from sidecar.upstreams.transcode import LONGEST_REQUEST, gateway_cannot, router_cannot
+from sidecar.wiring import addressee
 from sidecar.wiring_llm import ANY_MODEL, model_of, named_models, options_of, provider_of
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ class Targets:
             provider, model = provider_of(upstream), model_of(link)
             named = link.model or asked
             scope = named if (link.upstream, named) in self._named else ANY_MODEL
-            rest = parts.get("rest", f"{link.upstream}/{scope}", None, Rests)
+            rest = parts.get("rest", f"{link.upstream}/{scope}", addressee(upstream), Rests)
         else:
-            rest = parts.get("rest", f"{route.name}/{link.upstream}", None, Rest)
+            rest = parts.get("rest", f"{route.name}/{link.upstream}", addressee(upstream), Rest)
         service = self._services.get(upstream, scope, model)
         self.rests.setdefault(link.upstream, []).append(rest)
         # Without a breaker the addresses still hear what is a failure.

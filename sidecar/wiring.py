@@ -68,6 +68,12 @@ def identity(upstream: ResolvedUpstream) -> Hashable:
     )  # fmt: skip
 
 
+def addressee(upstream: ResolvedUpstream) -> Hashable:
+    """Who is asked, and as whom: what it said of coming back later holds for no other."""
+    own = upstream.settings
+    return own.protocol, upstream.urls, own.headers, own.default_headers, own.query, own.api_key, own.auth
+
+
 def http_service(
     upstream: ResolvedUpstream, environ: Mapping[str, str], via: bytes, wall: Callable[[], float]
 ) -> HttpService:

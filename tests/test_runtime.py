@@ -62,7 +62,8 @@ async def test_parts_whose_settings_did_not_change_are_kept(around: Surroundings
         ("via = false", {("http", "a")}),
         ('timeout = { connect = "9s" }', {("http", "a")}),
         ("pool = { max = 9 }", {("http", "a")}),
-        ('headers = { X-API-Key = "other" }', {("http", "a")}),
+        ('headers = { X-API-Key = "other" }', {("http", "a"), ("rest", "r/a")}),
+        ('query = { tenant = "other" }', {("http", "a"), ("rest", "r/a")}),
     ],
 )
 async def test_only_what_changed_is_made_anew(around: Surroundings, change: str, changed: set[tuple[str, str]]) -> None:
