@@ -33,6 +33,7 @@ from sidecar.standins.c_gateway_limits import Limits
 from sidecar.standins.c_gateway_router import Mode
 from sidecar.standins.c_gateway_routes import Routes, for_router
 from sidecar.standins.raw import LINGER_ZERO
+from sidecar.standins.switching import Switching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ class CGateway:
         self._listener: socket.socket | None = None
         self._streams: dict[socket.socket, bytes] = {}
         self._routes = self._born()
-        self._later: asyncio.Task[None] | None = None
+        self._switching = Switching(self._become, WELL)
 
     @property
     def url(self) -> str:
@@ -125,15 +126,12 @@ class CGateway:
 
     async def stop(self) -> None:
         """Close the port and every connection. A bug in the stand-in itself is raised here."""
-        self._forget_later()
+        self._switching.forget()
         await self._close()
 
     async def switch(self, fault: GatewayFault) -> None:
         """Behave like this from the next request on; `lasts` seconds, if the fault has an end. The dead stay dead."""
-        self._forget_later()
-        await self._become(fault)
-        if fault.lasts:
-            self._later = asyncio.create_task(self._become_after(fault.lasts))
+        await self._switching.to(fault)
 
     async def revive(self) -> None:
         """Start a new process on the same port: it remembers nothing."""
@@ -165,15 +163,6 @@ class CGateway:
             self._open()
         self.fault = fault
         self._since_switch = 0
-
-    def _forget_later(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
-
-    async def _become_after(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        await self._become(WELL)
 
     def _open(self) -> None:
         if self._listener is not None:

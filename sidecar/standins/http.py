@@ -21,6 +21,8 @@ from aiohttp import WSMsgType, web
 
 from sidecar.standins import raw
 from sidecar.standins.faults import HEALTHY, Fault, Kind
+from sidecar.standins.http_port import HttpPort
+from sidecar.standins.switching import Switching
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,7 +41,7 @@ RAW: dict[Kind, Callable[[], raw.Raw]] = {
 }
 
 
-class StandIn:
+class StandIn(HttpPort):
     """One service on one port. `answer` makes its healthy replies.
 
     `requests` counts the calls it has seen and `faulty` those that met the fault;
@@ -55,74 +57,37 @@ class StandIn:
         fault: Fault = HEALTHY,
         answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] | None = None,
     ) -> None:
+        super().__init__(host, port)
         self.name = name
-        self.host = host
-        self.port = port
         self.fault = fault
         self.requests = 0
         self.faulty = 0
         self._since_switch = 0
         self._answer = answer or self.echo
-        self._server: web.Server | None = None
-        self._socket: asyncio.Server | None = None
-        self._later: asyncio.Task[None] | None = None
-
-    @property
-    def url(self) -> str:
-        """Where it answers; known once it has started."""
-        return f"http://{self.host}:{self.port}"
+        self._switching = Switching(self._become, HEALTHY)
 
     async def start(self) -> str:
         """Begin with the fault given. The URL; with a dead one the port is reserved, and then closed again."""
-        self._server = web.Server(self._serve, access_log=None, handler_cancellation=True)
-        await self._open()
+        await self._open(self._serve)
         await self.switch(self.fault)
         return self.url
 
     async def stop(self) -> None:
         """Close the port and every connection, busy ones too."""
-        self._forget_later()
-        self._close()
-        if self._server is not None:
-            await self._server.shutdown(0)
+        self._switching.forget()
+        await self._shut()
 
     async def switch(self, fault: Fault) -> None:
         """Behave like this from the next request on; `lasts` seconds, if the fault has an end."""
-        self._forget_later()
-        await self._become(fault)
-        if fault.lasts:
-            self._later = asyncio.create_task(self._become_after(fault.lasts, HEALTHY))
+        await self._switching.to(fault)
 
     async def _become(self, fault: Fault) -> None:
         if fault.kind is Kind.DEAD:
             self._close()
         else:
-            await self._open()
+            await self._open(self._serve)
         self.fault = fault
         self._since_switch = 0
-
-    def _forget_later(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
-
-    async def _become_after(self, seconds: float, fault: Fault) -> None:
-        await asyncio.sleep(seconds)
-        await self._become(fault)
-
-    async def _open(self) -> None:
-        if self._socket is None:
-            assert self._server is not None, "start() comes first"
-            loop = asyncio.get_running_loop()
-            self._socket = await loop.create_server(self._server, self.host, self.port)
-            self.port = self._socket.sockets[0].getsockname()[1]
-
-    def _close(self) -> None:
-        if self._socket is not None and self._server is not None:
-            self._socket.close()
-            self._socket = None
-            for connection in self._server.connections:
-                connection.force_close()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path == CONTROL:

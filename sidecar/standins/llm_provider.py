@@ -13,17 +13,19 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from aiohttp import web
-
 from sidecar.standins import llm_control
+from sidecar.standins.http_port import HttpPort
 from sidecar.standins.llm_answers import Answer, Text, cut_short
 from sidecar.standins.llm_faults import ANSWERLESS, HEALTHY, Fault, Kind
 from sidecar.standins.llm_limits import Left, Limits
 from sidecar.standins.llm_stream import Event, Reply, spoilt
 from sidecar.standins.llm_wire import Broken, Done, Wire
+from sidecar.standins.switching import Switching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from aiohttp import web
 
     from sidecar.llm import Document
 
@@ -72,7 +74,7 @@ class ApiError(Exception):
     param: str | None = None
 
 
-class Provider:
+class Provider(HttpPort):
     """One provider on one port. `async with` it, or `start` and `stop` it.
 
     `url` is its origin, `api` what the path of an operation is appended to. `models` are those it has (none: any);
@@ -98,9 +100,8 @@ class Provider:
         limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__(host, port)
         self.name = name or self.dialect
-        self.host = host
-        self.port = port
         self.models = self.known_models() if models is None else tuple(models)
         self.key = key
         self.fault = fault
@@ -116,9 +117,7 @@ class Provider:
         self.left = asyncio.Event()
         self._since_switch = 0
         self._met = 0
-        self._server: web.Server | None = None
-        self._socket: asyncio.Server | None = None
-        self._later: asyncio.Task[None] | None = None
+        self._switching = Switching(self._become, HEALTHY)
 
     # What a dialect says.
 
@@ -150,10 +149,6 @@ class Provider:
     # What a person or a test does.
 
     @property
-    def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
-
-    @property
     def api(self) -> str:
         return f"{self.url}/v1"
 
@@ -166,17 +161,14 @@ class Provider:
 
     async def start(self) -> str:
         """Begin with the fault given. The URL; with a dead one the port is reserved, and then closed again."""
-        self._server = web.Server(self._serve, access_log=None, handler_cancellation=True)
-        await self._open()
+        await self._open(self._serve)
         await self.switch(self.fault)
         return self.url
 
     async def stop(self) -> None:
         """Close the port and every connection, busy ones too."""
-        self._forget_later()
-        self._close()
-        if self._server is not None:
-            await self._server.shutdown(0)
+        self._switching.forget()
+        await self._shut()
 
     def script(self, *answers: Answer | str | list[str]) -> None:
         """What the model says to the next requests, one each; then it makes its own answers again."""
@@ -184,41 +176,15 @@ class Provider:
 
     async def switch(self, fault: Fault) -> None:
         """Behave like this from the next request on; `lasts` seconds, if the fault has an end."""
-        self._forget_later()
-        await self._become(fault)
-        if fault.lasts:
-            self._later = asyncio.create_task(self._become_after(fault.lasts))
+        await self._switching.to(fault)
 
     async def _become(self, fault: Fault) -> None:
         if fault.kind is Kind.DEAD:
             self._close()
         else:
-            await self._open()
+            await self._open(self._serve)
         self.fault = fault
         self._since_switch = self._met = 0
-
-    def _forget_later(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
-
-    async def _become_after(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        await self._become(HEALTHY)
-
-    async def _open(self) -> None:
-        if self._socket is None:
-            assert self._server is not None, "start() comes first"
-            loop = asyncio.get_running_loop()
-            self._socket = await loop.create_server(self._server, self.host, self.port)
-            self.port = self._socket.sockets[0].getsockname()[1]
-
-    def _close(self) -> None:
-        if self._socket is not None and self._server is not None:
-            self._socket.close()
-            self._socket = None
-            for connection in self._server.connections:
-                connection.force_close()
 
     # A request.
 

@@ -25,6 +25,7 @@ from sidecar.standins.router_access import DEMO_KEY, DEMO_READ_KEY, Access
 from sidecar.standins.router_control import Control
 from sidecar.standins.router_error import RouterError
 from sidecar.standins.router_service import REQUESTS, RouterService
+from sidecar.standins.switching import Switching
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -81,7 +82,7 @@ class StandIn:
         self.control = None if control is None else Control(self, host, control)
         self._since_switch = 0
         self._server: grpc.aio.Server | None = None
-        self._later: asyncio.Task[None] | None = None
+        self._switching = Switching(self._become, HEALTHY)
         self._turning = asyncio.Lock()
         """Opening and closing take a moment, in which another switch may come."""
 
@@ -111,7 +112,7 @@ class StandIn:
 
     async def stop(self) -> None:
         """Close the ports and every connection, busy ones too."""
-        self._forget_later()
+        self._switching.forget()
         async with self._turning:
             await self._close()
         if self.control is not None:
@@ -119,10 +120,7 @@ class StandIn:
 
     async def switch(self, fault: Fault) -> None:
         """Behave like this from the next call on; `lasts` seconds, if the fault has an end."""
-        self._forget_later()
-        await self._become(fault)
-        if fault.lasts:
-            self._later = asyncio.create_task(self._become_after(fault.lasts, HEALTHY))
+        await self._switching.to(fault)
 
     async def _become(self, fault: Fault) -> None:
         async with self._turning:
@@ -132,15 +130,6 @@ class StandIn:
                 await self._open()
             self.fault = fault
             self._since_switch = 0
-
-    def _forget_later(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
-
-    async def _become_after(self, seconds: float, fault: Fault) -> None:
-        await asyncio.sleep(seconds)
-        await self._become(fault)
 
     async def _open(self) -> None:
         if self._server is not None:

@@ -158,8 +158,8 @@ async def test_dead_for_a_while_it_comes_back_by_itself() -> None:
     async with running() as (standin, caller):
         async with caller.post("/_fault", json={"kind": "dead", "lasts": 0.01}) as reply:
             assert reply.status == 200
-        assert standin._later is not None
-        await standin._later
+        assert standin._switching.later is not None
+        await standin._switching.later
         assert (await caller.get("/")).status == 200
 
 

@@ -89,8 +89,8 @@ async def test_dead_it_comes_back_at_the_same_port() -> None:
 
 async def test_a_fault_that_lasts_ends_by_itself() -> None:
     async with calling(StandIn()) as caller, StandIn(fault=Fault(Kind.DEAD, lasts=0.01)) as router:
-        assert router._later is not None
-        await router._later
+        assert router._switching.later is not None
+        await router._switching.later
         assert router.fault == HEALTHY
         async with channel_to(router.target) as other:
             assert (await other.ask("Decide", route())).provider_id
