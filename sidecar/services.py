@@ -51,7 +51,8 @@ class Services:
             client = Faulty(client, self._faults, around.rng, idle=upstream.timeout.idle)
         if model is not None:
             longest = self._settings.limits.max_held_bytes
-            client = LlmUpstream(client, provider_of(upstream), model, longest=longest, wall=around.wall)
+            provider = provider_of(upstream, around.via.removeprefix(b"1.1 "))
+            client = LlmUpstream(client, provider, model, longest=longest, wall=around.wall)
         breaker = None
         if (circuit := upstream.circuit_breaker) is not None:
             listeners = (around.telemetry.breaker_moved,)

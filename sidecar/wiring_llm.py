@@ -21,8 +21,8 @@ ANY_MODEL = "*"
 """What the breaker and the rest of an upstream are named for models that the file does not name."""
 
 
-def provider_of(upstream: ResolvedUpstream) -> Provider:
-    """What its clients must know of it."""
+def provider_of(upstream: ResolvedUpstream, sender: bytes = b"sidecar") -> Provider:
+    """What its clients must know of it, and `sender`: who asks."""
     own = upstream.settings
     hosts = [f".{urlsplit(url).hostname or ''}" for url in upstream.urls]
     return Provider(
@@ -30,6 +30,7 @@ def provider_of(upstream: ResolvedUpstream) -> Provider:
         credential=credential_of(upstream),
         own=injects_secret(upstream),
         compatible=not all(host.endswith(OPENAI_HOSTS) for host in hosts),
+        sender=sender,
     )
 
 

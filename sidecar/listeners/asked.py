@@ -52,11 +52,13 @@ class Access:
         return peer
 
     def refusal(self, fields: Fields, via: bytes) -> Refused | None:
-        """Why the call must not be served: its token, or that it bears `via`, our own pseudonym."""
+        """Why the call must not be served: its token, or that it bears `via`, our own pseudonym, or a key of ours."""
         if self.token and not hmac.compare_digest(fields.get(b"x-sidecar-token", b""), self.token):
             return ForbiddenToken("X-Sidecar-Token is missing or wrong")
         came = fields.get(b"via")
-        if came is not None and (via in came or came.count(b"1.1 sidecar-") >= _MOST_SIDECARS):
+        back = came is not None and (via in came or came.count(b"1.1 sidecar-") >= _MOST_SIDECARS)
+        # Providers get no Via: of a call to one, the key that was made for it tells.
+        if back or fields.get(b"idempotency-key", b"").startswith(via.removeprefix(b"1.1 ") + b"-"):
             return LoopDetected("the call has come back to where it was sent from")
         return None
 

@@ -58,13 +58,15 @@ class Model:
 @dataclass(frozen=True, slots=True)
 class Provider:
     """What is known of an LLM upstream. `credential` is the field that carries the file's key; `own`: what goes there
-    is our credential, in whatever field. `compatible`: it speaks OpenAI's dialect and is not OpenAI.
+    is our credential, in whatever field. `compatible`: it speaks OpenAI's dialect and is not OpenAI. `sender` begins
+    the idempotency keys that are made here: a call that bears one of them has come back, and no `Via` tells so.
     """
 
     dialect: Dialect
     credential: Header | None = None
     own: bool = False
     compatible: bool = False
+    sender: bytes = b"sidecar"
 
 
 def why_not(ask: Ask, provider: Provider) -> str:
@@ -206,7 +208,7 @@ def _headers(call: Call, ask: Ask, provider: Provider) -> Headers:
     if not same and ask.document is not None:
         headers.append(_JSON)
     if call.method == b"POST":
-        key = call.fields.get(b"idempotency-key") or b"sidecar-" + call.id.encode()
+        key = call.fields.get(b"idempotency-key") or b"%b-%b" % (provider.sender, call.id.encode())
         if ask.resuming:  # with another body it is another request
             headers = [pair for pair in headers if pair[0].lower() != b"idempotency-key"]
             headers.append((b"Idempotency-Key", b"%b-%d" % (key, len(ask.so_far))))

@@ -45,6 +45,13 @@ def test_the_token_comes_before_the_loop() -> None:
     assert "secret" not in repr(access)
 
 
+@pytest.mark.parametrize(
+    ("key", "back"), [(b"sidecar-me-r1", True), (b"sidecar-me", False), (b"sidecar-you-r1", False), (b"mine", False)]
+)
+def test_a_key_that_was_made_here_is_a_call_that_has_come_back(key: bytes, back: bool) -> None:
+    assert isinstance(Access().refusal({b"idempotency-key": key}, b"1.1 sidecar-me"), LoopDetected) is back
+
+
 def test_ids_without_any_sent_are_one_and_the_same() -> None:
     request_id, correlation_id = ids_of({}, Ids())
     assert request_id is correlation_id

@@ -90,3 +90,14 @@ async def test_json_that_clients_can_read_goes_both_ways_byte_for_byte() -> None
         answer = await sidecar.ask(CHAT, json_type, method="POST", body=body)
         assert (answer.status, answer.body) == (200, CUT)
         assert first.bodies == [body.replace(b'"both"', b'"a"')]
+
+
+async def test_a_call_that_comes_back_from_a_provider_is_a_loop_though_providers_get_no_via() -> None:
+    async with scripted(SAID) as provider, running(policy(provider.url)) as sidecar:
+        await ask(sidecar, model="both", stream=True)
+        sent = provider.fields()
+        assert "via" not in sent
+        key = f"Idempotency-Key: {sent['idempotency-key']}"
+        answer = await sidecar.ask(CHAT, "Content-Type: application/json", key, method="POST", body=b"{}")
+        assert (answer.status, json.loads(answer.body)["error"]["code"]) == (508, "loop_detected")
+        assert len(provider.requests) == 1
