@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from sidecar.body import Body
 from sidecar.call import Facts, Reply, What
 from sidecar.dialects.models_list import (
     dialect_of,
@@ -140,11 +141,14 @@ async def _whole(provider: Upstream, call: Call, attempt: Attempt, most: int = M
 
 
 def _to_provider(call: Call, ask: Ask, query: bytes) -> Call:
-    """The same question; of a HEAD the answer is needed, too."""
+    """The same question; of a HEAD the answer is needed, too. A body says nothing here, and one that is still coming
+    could be read by the first provider alone.
+    """
     headers = call.headers
     if not _CONDITIONS.isdisjoint(call.fields):
         headers = [pair for pair in headers if pair[0].lower() not in _CONDITIONS]
-    return derived(call, method=b"GET", headers=headers, llm=replace(ask, query=query))
+    asked = replace(ask, query=query)
+    return derived(call, method=b"GET", headers=headers, llm=asked, body=Body.of(b""), expects_continue=False)
 
 
 def _best(failures: Sequence[Reply | UpstreamError]) -> Reply:

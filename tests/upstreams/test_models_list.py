@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from sidecar.body import Body
 from sidecar.call import Facts, Reply, What
 from sidecar.errors import CallerLeft, UpstreamError
 from sidecar.llm import Ask, Dialect, Kind
 from sidecar.upstreams.models_list import MOST, PAGES, ModelsList
 from tests.kit.gateway import OneAttempt
-from tests.kit.inner import Inner, http_answer, in_pieces
+from tests.kit.inner import Inner, http_answer, in_pieces, still_coming
 from tests.kit.stage import a_call
 
 if TYPE_CHECKING:
@@ -68,6 +69,14 @@ async def ids(names: Sequence[str], call: Call, **providers: Inner) -> list[str]
 async def test_the_files_models_stand_before_those_of_the_providers_and_none_stands_twice() -> None:
     one, other = Inner(listing(gpt("gpt-4o"), gpt("smart"))), Inner(listing(claude("claude"), claude("gpt-4o")))
     assert await ids(["smart", "fast"], question(), one=one, other=other) == ["smart", "fast", "gpt-4o", "claude"]
+
+
+async def test_a_body_beside_the_question_is_nobodys() -> None:
+    call, one, other = question(), Inner(listing(gpt("gpt-4o"))), Inner(listing(claude("claude")))
+    call.body = still_coming(Body, b"{}")
+    call.expects_continue = True
+    assert await ids([], call, one=one, other=other) == ["gpt-4o", "claude"]
+    assert [(inner.call.body.whole, inner.call.expects_continue) for inner in (one, other)] == [(b"", False)] * 2
 
 
 async def test_openais_clients_get_openais_list() -> None:
