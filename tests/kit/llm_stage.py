@@ -21,6 +21,7 @@ from sidecar.standins.anthropic import AnthropicStandin
 from sidecar.standins.openai import OpenAIStandin
 from tests.kit.llm_caller import CLAUDE, GPT
 from tests.kit.running import running
+from tests.kit.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -88,7 +89,7 @@ LINK = '{{ upstream = "anthropic", model = "{model}", prefill = true }}'
 
 
 @dataclass(slots=True)
-class Got:
+class Got(Told):
     """What a client's user has at the end, in words that both dialects share.
 
     `text` is what came before the error, if there was one. `usage` are tokens in and out.
@@ -111,18 +112,6 @@ class Got:
     def kind(self) -> str:
         """The class of the exception."""
         return type(self.error).__name__ if self.error is not None else ""
-
-    def told(self, name: str) -> str:
-        """What the sidecar says in that header of its own."""
-        return self.headers.get(f"x-sidecar-{name}", "")
-
-    @property
-    def upstream(self) -> str:
-        return self.told("upstream")
-
-    @property
-    def attempts(self) -> int:
-        return int(self.told("attempts") or 0)
 
 
 @dataclass

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.kit.commands import ROOT
 from tests.kit.llm_stage import HI
+from tests.kit.told import Told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.kit.llm_stage import Stage
     from tests.kit.node import Node
 
@@ -27,7 +30,7 @@ MESSAGE, MESSAGE_HELPER = "messages.create", "messages.stream"
 
 
 @dataclass(slots=True)
-class NodeGot:
+class NodeGot(Told):
     """What the client's user has at the end. `text` is what came before the error, if there was one.
 
     `value` is a whole answer as the client gave it, `request` its id as the client read it, `fetches` how many
@@ -42,7 +45,7 @@ class NodeGot:
     events: list[str]
     value: Any
     error: dict[str, Any] | None
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     request: str
     fetches: int
 
@@ -59,18 +62,6 @@ class NodeGot:
     @property
     def message(self) -> str:
         return self.error["message"] if self.error is not None else ""
-
-    def told(self, name: str) -> str:
-        """What the sidecar says in that header of its own."""
-        return self.headers.get(f"x-sidecar-{name}", "")
-
-    @property
-    def upstream(self) -> str:
-        return self.told("upstream")
-
-    @property
-    def attempts(self) -> int:
-        return int(self.told("attempts") or 0)
 
 
 class NodeClients:
