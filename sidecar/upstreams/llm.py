@@ -127,7 +127,7 @@ class LlmUpstream:
 
     async def _stream(self, call: Call, ask: Ask, attempt: Attempt, reply: Reply, *, foreign: bool) -> Reply:
         provider = self._provider
-        keep = ask.options.on_break == "continue"
+        keep = ask.options.on_break == "continue" and not ask.resuming  # whoever goes on keeps it once for all
         reader = _reader(provider.dialect, ask.kind, keep=keep)
         translator = self._translator(ask) if foreign else None
         stream = LlmStream(
