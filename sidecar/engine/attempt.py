@@ -166,13 +166,12 @@ class Attempts:
         finally:
             self.ttfb = ttfb
 
-    def broke(self, detail: str = "") -> None:
+    def broke(self, why: str) -> None:
         """The committed reply was cut: the breaker hears a failure on top of the success it was told."""
         if self._target is None:  # it has been said, and nothing could go on
             return
         self.last = BROKE
-        if detail:
-            self.facts = replace(self.facts, detail=detail)
+        self.facts = replace(self.facts, detail=why)
         if self.permit is not None:
             self.permit.broke()
 

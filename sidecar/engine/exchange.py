@@ -216,10 +216,8 @@ class Exchange:
         """Read what the call asks of an LLM: its chain, its limits and its times follow from it."""
         call = self._call
         if llm.wants(call) and (call.body.whole is None or len(call.body.whole) > llm.longest):
-            coming = not call.body.complete
             await self._waits.hold(llm.longest)
-            if coming:
-                call.deadline = min(call.caller_deadline, self._engine.clock() + route.deadline)
+            call.deadline = min(call.caller_deadline, self._engine.clock() + route.deadline)
         ask = call.llm = llm.read(call, llm.options)
         if ask.stream and llm.options.stream == "complete" and call.keep_warm is not None:
             call.keep_warm()

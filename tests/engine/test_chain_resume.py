@@ -90,7 +90,7 @@ async def test_a_break_behind_the_end_of_all_attempts_is_nobodys(llm_stage: LlmS
     call = a_call(started=llm_stage.clock())
     exchange = llm_stage.engine.exchange(call)
     assert await exchange._attempts.resume("cut") is None
-    exchange._attempts.broke()
+    exchange._attempts.broke("cut")
     assert llm_stage.lines == []
 
 
