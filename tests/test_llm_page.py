@@ -12,7 +12,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsBas
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
 from sidecar.dialects import ask as asking
-from sidecar.dialects import chat_to_messages, kept, messages_to_chat, responses_to_messages
+from sidecar.dialects import chat_to_messages, kept, messages_to_chat, responses_to_messages, text_reader
 from sidecar.dialects.llm_errors import read_error, write_error
 from sidecar.engine.route import BY_MODEL
 from sidecar.listeners import warmth
@@ -197,7 +197,8 @@ def test_every_figure_is_the_codes_own() -> None:
         f"of more than {messages_to_chat._USER_ID_LENGTH} characters is lost",
         f"`anthropic-version: {llm_request.ANTHROPIC_VERSION.decode()}` is added",
         f"a token for each {asking.BYTES_PER_TOKEN} bytes",
-        f"or {asking.UNTOLD_OUTPUT} where it sets none",
+        f"or {asking.UNTOLD_OUTPUT} where it sets none and {asking.MOST_OUTPUT:,} at most",
+        f"nor behind more than {text_reader.LONGEST_TEXT:,} characters",
         f"silent for {listing.PATIENCE:g} s",
     ):
         assert sentence in text
