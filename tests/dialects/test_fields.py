@@ -71,7 +71,16 @@ def test_a_name_that_would_break_a_header_is_a_question_mark(name: str) -> None:
 
 def test_an_unknown_field_that_says_nothing_is_no_loss() -> None:
     lost = Lost()
-    said: dict[str, object] = {"known": 1, "null": None, "text": "", "list": [], "object": {}, "zero": 0, "no": False, "more": "x"}
+    said: dict[str, object] = {
+        "known": 1,
+        "null": None,
+        "text": "",
+        "list": [],
+        "object": {},
+        "zero": 0,
+        "no": False,
+        "more": "x",
+    }
     lost.unknown(said, ("known",), "messages.")
     assert lost.names() == ("messages.zero", "messages.no", "messages.more")
 
