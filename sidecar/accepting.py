@@ -152,6 +152,7 @@ class Acceptor:
             except asyncio.CancelledError:
                 if coming.done() and not coming.cancelled() and coming.exception() is None:
                     coming.result()[0].close()  # it came in the turn in which accepting ended
+                _close(sock)  # a turn later one more could come
                 raise
             except ConnectionError:  # this caller has left before it was let in
                 continue
@@ -177,7 +178,9 @@ class Acceptor:
             self._count_changed()
 
 
-def _close(sock: socket.socket, _ended: object) -> None:
+def _close(sock: socket.socket, _ended: object = None) -> None:
+    if sock.fileno() < 0:
+        return
     name = sock.getsockname()
     sock.close()
     if isinstance(name, str) and name:
