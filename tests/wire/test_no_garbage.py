@@ -22,17 +22,17 @@ WITH_TRAILERS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r
 @contextmanager
 def nothing_is_left() -> Iterator[None]:
     gc.collect()
-    before = calls_and_replies()  # a test that failed keeps those it had
+    before = _alive()  # other tests' own
     gc.disable()
     try:
         yield
-        assert [left for left in calls_and_replies() if not any(left is old for old in before)] == []
+        assert [left for left in _alive() if not any(left is one for one in before)] == []
     finally:
         gc.enable()
 
 
-def calls_and_replies() -> list[object]:
-    return [found for found in gc.get_objects() if isinstance(found, Call | Reply)]
+def _alive() -> list[object]:
+    return [found for found in gc.get_objects() if type(found) in (Call, Reply)]
 
 
 @pytest.mark.parametrize("answer", [OK, WITH_TRAILERS], ids=["whole", "in chunks"])
