@@ -86,3 +86,13 @@ def test_whatever_json_it_is_it_is_an_answer_or_none(
         made = answered(call, ask, reply, body, Provider(dialect, own=True), Model(), 7.0)
         assert isinstance(orjson.loads(made.whole or b""), dict)
         assert (made.facts.status, made.status >= 400) in {(200, False), (made.facts.status, made.facts.status >= 400)}
+
+
+@pytest.mark.parametrize(("code", "status"), [("server_error", 500), ("rate_limit_exceeded", 429)])
+def test_a_response_that_failed_is_judged_by_its_error_and_stays_as_it_came(code: str, status: int) -> None:
+    call = asks(path=b"/v1/responses", input="hi")
+    call.llm = read_ask(call, LlmOptions())
+    body = orjson.dumps({"object": "response", "status": "failed", "error": {"code": code, "message": "no"}})
+    provider = Provider(Dialect.OPENAI)
+    reply = answered(call, call.llm, http_answer(200, body), body, provider, Model(), 0.0)
+    assert (reply.facts.status, reply.status, reply.whole) == (status, 200, body)
