@@ -88,9 +88,9 @@ def _unlink_dead(path: str) -> None:
 class Acceptor:
     """Accepting on one address: `most` connections at once, those in their TLS handshake included; then callers wait.
 
-    Each socket has a task that accepts one caller at a time. asyncio's own servers
+    Each socket has a task that accepts one caller at a time, itself: asyncio's own servers
     accept many before they look up, and lose those that they accepted just before
-    they are closed.
+    they are closed, as `loop.sock_accept` loses one.
     """
 
     def __init__(
@@ -127,13 +127,13 @@ class Acceptor:
             self._accepting.append(task)
 
     def close(self) -> None:
-        """Stop accepting for good, from the loop's next turn on; open connections go on. A unix socket's file goes."""
+        """Stop accepting for good; open connections go on. A unix socket's file goes."""
         loop = asyncio.get_running_loop()
         for task, sock in zip(self._accepting, self._sockets, strict=True):
-            # asyncio's selector loop accepts also for a task that was cancelled in the same turn, and loses the caller.
             if sock.fileno() >= 0:
-                with contextlib.suppress(NotImplementedError):  # Windows' loop, which does not
+                with contextlib.suppress(NotImplementedError):  # Windows' loop: its task closes the socket
                     loop.remove_reader(sock)
+                    _close(sock)
             task.cancel()
 
     def _count_changed(self) -> None:
@@ -146,21 +146,16 @@ class Acceptor:
         loop = asyncio.get_running_loop()
         while True:
             await self._room.wait()
-            coming = asyncio.ensure_future(loop.sock_accept(sock))
             try:
-                caller, _ = await coming
-            except asyncio.CancelledError:
-                if coming.done() and not coming.cancelled() and coming.exception() is None:
-                    coming.result()[0].close()  # it came in the turn in which accepting ended
-                _close(sock)  # a turn later one more could come
-                raise
-            except ConnectionError:  # this caller has left before it was let in
+                caller = await next_caller(loop, sock)
+            except (ConnectionError, BlockingIOError):  # this caller has left before it was let in
                 continue
             except OSError as error:  # out of descriptors, mostly
                 log.warning("cannot accept callers, and tries again: %s", error)
                 await asyncio.sleep(TRY_AGAIN)
                 continue
             task = loop.create_task(self._welcome(caller), name="welcome")
+            task.add_done_callback(partial(let_go, caller))
             self._coming.add(task)
             self._count_changed()
 
@@ -176,6 +171,36 @@ class Acceptor:
         finally:
             self._coming.discard(asyncio.current_task())
             self._count_changed()
+
+
+async def next_caller(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> socket.socket:
+    """The next caller, none before the loop's next turn. It is accepted here, so that none is lost where this is
+    cancelled. Raises what `accept` does.
+    """
+    came = loop.create_future()
+    try:
+        loop.add_reader(sock, _set, came)
+    except NotImplementedError:  # Windows' loop
+        return (await loop.sock_accept(sock))[0]
+    try:
+        await came
+    finally:
+        if sock.fileno() >= 0:
+            loop.remove_reader(sock)
+    caller, _ = sock.accept()
+    caller.setblocking(False)
+    return caller
+
+
+def _set(came: asyncio.Future[None]) -> None:
+    if not came.done():
+        came.set_result(None)
+
+
+def let_go(caller: socket.socket, welcome: asyncio.Task[None]) -> None:
+    """A task that is cancelled before it begins closes nothing."""
+    if welcome.cancelled():
+        caller.close()
 
 
 def _close(sock: socket.socket, _ended: object = None) -> None:

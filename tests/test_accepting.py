@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -146,17 +147,16 @@ async def test_callers_that_come_all_at_once_are_not_all_let_in() -> None:
 
 async def test_without_a_descriptor_accepting_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accepting, "TRY_AGAIN", 0.01)
-    loop = asyncio.get_running_loop()
-    accept, refused = loop.sock_accept, 0
+    accept, refused = accepting.next_caller, 0
 
-    async def poor(sock: socket.socket) -> Any:
+    async def poor(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> socket.socket:
         nonlocal refused
         if refused < 2:
             refused += 1
             raise OSError(errno.EMFILE, "Too many open files")
-        return await accept(sock)
+        return await accept(loop, sock)
 
-    monkeypatch.setattr(loop, "sock_accept", poor)
+    monkeypatch.setattr(accepting, "next_caller", poor)
     async with scripted() as upstream, running(one(upstream.url)) as sidecar:
         assert (await sidecar.ask("/")).body == b"ok"
         assert refused == 2
@@ -181,15 +181,14 @@ async def test_a_handshake_that_fails_ends_nobody_elses_connection(certificates:
 
 async def test_a_caller_that_left_before_it_was_let_in_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accepting, "TRY_AGAIN", 3600.0)
-    loop = asyncio.get_running_loop()
-    accept, gone = loop.sock_accept, [ConnectionAbortedError(errno.ECONNABORTED, "aborted")]
+    accept, gone = accepting.next_caller, [ConnectionAbortedError(errno.ECONNABORTED, "aborted"), BlockingIOError()]
 
-    async def hasty(sock: socket.socket) -> Any:
+    async def hasty(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> socket.socket:
         if gone:
             raise gone.pop()
-        return await accept(sock)
+        return await accept(loop, sock)
 
-    monkeypatch.setattr(loop, "sock_accept", hasty)
+    monkeypatch.setattr(accepting, "next_caller", hasty)
     async with scripted() as upstream, running(one(upstream.url)) as sidecar:
         assert (await sidecar.ask("/")).body == b"ok"
 
@@ -223,3 +222,13 @@ async def test_a_caller_that_comes_in_the_turn_in_which_accepting_ends_is_refuse
         with contextlib.suppress(ConnectionResetError):  # as far as it had come
             assert caller.recv(1) == b""
     assert complaints == []
+
+
+async def test_a_caller_whose_welcome_never_begins_is_let_go() -> None:
+    here, there = socket.socketpair()
+    welcome = asyncio.ensure_future(asyncio.sleep(0))
+    welcome.add_done_callback(partial(accepting.let_go, here))
+    welcome.cancel()
+    await asyncio.wait([welcome])
+    with there:
+        assert (here.fileno(), there.recv(1)) == (-1, b"")
