@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -74,7 +75,7 @@ class ApiError(Exception):
     param: str | None = None
 
 
-class Provider(HttpPort):
+class Provider(HttpPort, ABC):
     """One provider on one port. `async with` it, or `start` and `stop` it.
 
     `url` is its origin, `api` what the path of an operation is appended to. `models` are those it has (none: any);
@@ -121,30 +122,30 @@ class Provider(HttpPort):
 
     # What a dialect says.
 
-    def known_models(self) -> tuple[str, ...]:
-        raise NotImplementedError
+    @abstractmethod
+    def known_models(self) -> tuple[str, ...]: ...
 
+    @abstractmethod
     def speaks(self, seen: Seen) -> bool:
         """Whether the request asks a model for something: only those take scripted answers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reply(self, seen: Seen, scripted: Answer | None, fault: Fault) -> Reply:
         """The answer. Raises `ApiError`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error(self, status: int, code: str, model: str) -> ApiError:
         """The provider's own words for a status, and those for a code of OpenAI's with that status."""
-        raise NotImplementedError
 
-    def refusal(self, error: ApiError) -> Reply:
-        raise NotImplementedError
+    @abstractmethod
+    def refusal(self, error: ApiError) -> Reply: ...
 
-    def error_event(self, error: ApiError, seen: Seen) -> Event:
-        raise NotImplementedError
+    @abstractmethod
+    def error_event(self, error: ApiError, seen: Seen) -> Event: ...
 
+    @abstractmethod
     def headers(self, left: Left, seconds: float) -> dict[str, str]:
         """Of every reply: its id, its limits."""
-        raise NotImplementedError
 
     # What a person or a test does.
 
