@@ -40,9 +40,9 @@ _OF_THE_HOP = (b"upgrade", b"te", b"trailer")
 _ONE_DIALECTS = (b"anthropic-", b"openai-", b"x-stainless-")
 """Fields with these beginnings speak to one provider or of its client."""
 
-_TRANSLATORS: dict[tuple[Kind, Dialect], tuple[bytes, Callable[[Document], Translated]]] = {
-    (Kind.CHAT, Dialect.ANTHROPIC): (b"/messages", chat_to_messages),
-    (Kind.RESPONSES, Dialect.ANTHROPIC): (b"/messages", responses_to_messages),
+_TO_ANTHROPIC: dict[Kind, Callable[[Document], Translated]] = {
+    Kind.CHAT: chat_to_messages,
+    Kind.RESPONSES: responses_to_messages,
 }
 
 
@@ -100,10 +100,10 @@ def _translate(ask: Ask, provider: Provider) -> Translated | str:
     try:
         if ask.kind is Kind.MESSAGES and provider.dialect is Dialect.OPENAI:
             return messages_to_chat(ask.document, compatible=provider.compatible)
-        known = _TRANSLATORS.get((ask.kind, provider.dialect))
-        if known is None:
+        translate = _TO_ANTHROPIC.get(ask.kind) if provider.dialect is Dialect.ANTHROPIC else None
+        if translate is None:
             return f"{ask.kind.value} is not translated"
-        return known[1](ask.document)
+        return translate(ask.document)
     except Untranslatable as error:
         return str(error)
 
