@@ -1,0 +1,25 @@
+"""The commands about policy files: what each takes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sidecar.cli.program import FILE, app
+
+
+@app.command(rich_help_panel=FILE)
+def check(file: Annotated[str | None, typer.Argument(help="The policy file.")] = None) -> None:
+    """Print every mistake of a policy file at once (exit 2), else a summary."""
+    from sidecar.cli.check import check as work
+
+    raise typer.Exit(work(file))
+
+
+@app.command(rich_help_panel=FILE)
+def schema() -> None:
+    """Print the JSON Schema of the policy file."""
+    from sidecar.cli.schema import schema as work
+
+    raise typer.Exit(work())

@@ -1,0 +1,56 @@
+"""The command line's frame: its name, its panels, and the options that several commands have."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from sidecar import __version__
+
+app = typer.Typer(
+    name="sidecar",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,  # help is plain text where nobody looks
+)
+
+RUN = "Run"
+FILE = "The policy file"
+LIVE = "A running sidecar"
+CALLS = "Calls to LLMs"
+MORE = "More"
+
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("-c", "--config", metavar="FILE", help="The policy file; else $SIDECAR_CONFIG, else ./sidecar.toml."),
+]
+AdminUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--admin",
+        metavar="URL",
+        help="The admin listener; else $SIDECAR_ADMIN, $SIDECAR_LISTEN_ADMIN, http://127.0.0.1:7072.",
+    ),
+]
+AdminToken = Annotated[
+    str | None, typer.Option("--token", metavar="TOKEN", help="The admin token; else $SIDECAR_ADMIN_TOKEN.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sidecar {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def sidecar(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """A localhost proxy that gives any application resilience without a change to its code."""
