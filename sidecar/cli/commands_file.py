@@ -10,6 +10,17 @@ from sidecar.cli.program import FILE, app
 
 
 @app.command(rich_help_panel=FILE)
+def init(
+    file: Annotated[str | None, typer.Argument(help="Where to; else ./sidecar.toml. -: to stdout.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a starter policy file, with comments."""
+    from sidecar.cli.init import init as work
+
+    raise typer.Exit(work(file, force=force))
+
+
+@app.command(rich_help_panel=FILE)
 def check(file: Annotated[str | None, typer.Argument(help="The policy file.")] = None) -> None:
     """Print every mistake of a policy file at once (exit 2), else a summary."""
     from sidecar.cli.check import check as work
