@@ -5,34 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidecar.call import NO_DEADLINE
-from sidecar.dialects import beamline
 from sidecar.dialects.ask import read_ask, wants_body
 from sidecar.engine.attempt import REASONING
 from sidecar.engine.route import Llm, Route, Service, Target
 from sidecar.policy.budget import RetryBudget
 from sidecar.policy.classify import GIVE_UP_AFTER, Rules
 from sidecar.policy.rest import Rest, Rests
-from sidecar.settings import CircuitBreakerSettings, ConcurrencySettings
+from sidecar.route_facts import CANNOT, always_idempotent, asked_elsewhere, idempotent_paths, matching, scope, slots
+from sidecar.settings import CircuitBreakerSettings
 from sidecar.settings.protocols import PROVIDERS
 from sidecar.upstreams.llm import LlmUpstream
 from sidecar.upstreams.llm_request import Model
 from sidecar.upstreams.models_list import ModelsList
-from sidecar.upstreams.transcode import LONGEST_REQUEST, gateway_cannot, router_cannot
+from sidecar.upstreams.transcode import LONGEST_REQUEST
 from sidecar.wiring import addressee
 from sidecar.wiring_llm import ANY_MODEL, model_of, named_models, options_of, provider_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sidecar.call import Call
     from sidecar.config.resolve import Resolved, ResolvedRoute, ResolvedTarget, ResolvedUpstream
     from sidecar.parts import Parts
     from sidecar.services import Services
     from sidecar.settings import RetrySettings, Settings
     from sidecar.surroundings import Surroundings
-
-CANNOT: dict[str, Callable[[Call], str]] = {"c-gateway": gateway_cannot, "router": router_cannot}
-"""Protocols whose targets carry only some of the calls that may come by a route."""
 
 
 class Targets:
@@ -50,55 +44,40 @@ class Targets:
         self.rests: dict[str, list[Rest]] = {}
 
     def route(self, route: ResolvedRoute) -> Route:
-        match, limits, key = route.match, route.limits, "global"
-        if route.rate_limit is not None:
-            key = route.rate_limit.key
-        slots, most = route.concurrency, limits.max_inflight
-        if most:  # both may be set: the smaller counts
-            slots = slots or ConcurrencySettings(max=most)
-            slots = slots.model_copy(update={"max": min(slots.max, most)})
-        concurrency = self._services.concurrency(f"route {route.name}", slots)
+        limits = route.limits
+        key = "global" if route.rate_limit is None else route.rate_limit.key
         own_limits = limits.model_fields_set
         return Route(
-            name=route.name,
+            **matching(route),
             targets=tuple(self._target(route, link) for link in route.targets),
             llm=self._llm(route),
             observer=self._around.telemetry.route(route.name, key),
             deadline=route.deadline or NO_DEADLINE,
             idempotent=route.idempotent,
-            idempotent_paths=self._idempotent_paths(route),
+            idempotent_paths=idempotent_paths(route, self._resolved),
             weights=None if route.weights is None else tuple(float(weight) for weight in route.weights),
             limit=self._services.limit(f"route {route.name}", route.rate_limit),
-            concurrency=concurrency,
+            concurrency=self._services.concurrency(f"route {route.name}", slots(route)),
             replay_buffer=max(link.retry.replay_buffer for link in route.targets),
             max_body_bytes=limits.max_body_bytes,
             max_headers=limits.max_headers if "max_headers" in own_limits else 0,
             max_header_bytes=limits.max_header_bytes if "max_header_bytes" in own_limits else 0,
-            host=(match.host or "").lower().encode(),
-            grpc=(match.grpc or "").encode(),
-            path=(match.path or "/*").encode(),
-            methods=frozenset(method.encode() for method in match.methods),
-            headers=tuple((name.lower().encode(), value.encode()) for name, value in match.headers.items()),
-            strip=route.strip.encode(),
-            rewrite=route.rewrite.encode(),
         )
 
     def _target(self, route: ResolvedRoute, link: ResolvedTarget, asked: str = "") -> Target:
-        """`asked`: of a chain that names no model, the one that its calls ask for, if the file names it elsewhere."""
         if link.static:
             return self._static_target(route, link)
         parts, around, retry = self._parts, self._around, link.retry
         upstream = self._resolved.upstreams[link.upstream]
-        protocol, provider, scope, model = upstream.settings.protocol, None, "", None
+        protocol, provider, of_model, model = upstream.settings.protocol, None, "", None
         rest: Rest
         if protocol in PROVIDERS:
             provider, model = provider_of(upstream), model_of(link)
-            named = link.model or asked
-            scope = named if (link.upstream, named) in self._named else ANY_MODEL
-            rest = parts.get("rest", f"{link.upstream}/{scope}", addressee(upstream), Rests)
+            of_model = scope(link, asked, self._named)
+            rest = parts.get("rest", f"{link.upstream}/{of_model}", addressee(upstream), Rests)
         else:
             rest = parts.get("rest", f"{route.name}/{link.upstream}", addressee(upstream), Rest)
-        service = self._services.get(upstream, scope, model)
+        service = self._services.get(upstream, of_model, model)
         self.rests.setdefault(link.upstream, []).append(rest)
         # Without a breaker the addresses still hear what is a failure.
         circuit = upstream.circuit_breaker or CircuitBreakerSettings()
@@ -114,7 +93,7 @@ class Targets:
             budget=parts.get("budget", link.upstream, shares, lambda: RetryBudget(*shares, around.clock)),
             retry=retry,
             rules=_rules(route, upstream, retry, frozenset(circuit.failure_statuses)),
-            observer=around.telemetry.target(route.name, link.upstream, "" if scope == ANY_MODEL else scope),
+            observer=around.telemetry.target(route.name, link.upstream, "" if of_model == ANY_MODEL else of_model),
             attempt_timeout=timeout.attempt,
             cannot=cannot,
             collects=LONGEST_REQUEST if protocol == "c-gateway" else 0,
@@ -144,7 +123,7 @@ class Targets:
         """What the route knows of LLM calls, None where no target is for them."""
         if not route.llm:
             return None
-        asked = {model for _, model in self._named} - set(route.models)
+        asked = asked_elsewhere(route, self._named)
         return Llm(
             read=read_ask,
             wants=wants_body,
@@ -172,12 +151,6 @@ class Targets:
             observer=self._around.telemetry.target(route.name, "models"),
         )
 
-    def _idempotent_paths(self, route: ResolvedRoute) -> frozenset[bytes]:
-        """What the Router's protocol knows to be safe to send twice."""
-        upstreams = (self._resolved.upstreams[link.upstream] for link in route.targets if not link.static)
-        known = any(upstream.settings.protocol in CANNOT for upstream in upstreams)
-        return beamline.IDEMPOTENT if route.match.grpc and known else frozenset()
-
 
 def _rules(
     route: ResolvedRoute, upstream: ResolvedUpstream | None, retry: RetrySettings, failure_statuses: frozenset[int]
@@ -191,8 +164,7 @@ def _rules(
             reasoning = max(reasoning, REASONING)
     return Rules(
         protocol=protocol,
-        # Of HTTP the Router takes decides only, and a decide may be repeated.
-        idempotent=route.idempotent or (protocol == "router" and not route.match.grpc),
+        idempotent=route.idempotent or always_idempotent(route, protocol),
         statuses=frozenset(retry.statuses),
         failure_statuses=failure_statuses,
         patience=retry.patience,

@@ -64,7 +64,7 @@ CANCELLED = "CANCELLED"
 class Engine:
     """What all exchanges of one configuration share. `unmatched` hears of calls that no route took."""
 
-    table: RouteTable
+    table: RouteTable[Route]
     generation: int
     clock: Callable[[], float]
     rng: Callable[[], float]

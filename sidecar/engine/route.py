@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sidecar.errors import RateLimited
 from sidecar.llm import Kind
@@ -172,36 +172,47 @@ class Llm:
     models: Target
 
     def chain(self, ask: Ask, route: Route, rng: Callable[[], float]) -> Sequence[Target]:
-        """The targets for one call. What only one provider can answer does not leave the first one."""
+        """The targets for one call."""
         if ask.kind is Kind.MODELS:
             return (self.models,)
-        chain: Sequence[Target] | None = self.chains.get(ask.model) if ask.kind in BY_MODEL else None
+        chain: Sequence[Target] | None = by_model(ask, self.chains)
         if chain is None:
             chain = route.order(self.known.get(ask.model, route.targets), rng)
-        if ask.tied or ask.kind is Kind.OTHER:
-            first = chain[0].upstream
-            return [target for target in chain if target.upstream == first or target.static]
+        return within_reach(ask, chain)
+
+
+class Link(Protocol):
+    """One link of a chain, compiled or as settings have it."""
+
+    @property
+    def upstream(self) -> str: ...
+
+    @property
+    def static(self) -> bool: ...
+
+
+_L = TypeVar("_L", bound=Link)
+
+
+def by_model(ask: Ask, chains: Mapping[str, tuple[_L, ...]]) -> Sequence[_L] | None:
+    """The chain of the model that is asked for, None where the route's own counts."""
+    return chains.get(ask.model) if ask.kind in BY_MODEL else None
+
+
+def within_reach(ask: Ask, chain: Sequence[_L]) -> Sequence[_L]:
+    """What only one provider can answer does not leave the first one."""
+    if not ask.tied and ask.kind is not Kind.OTHER:
         return chain
+    first = chain[0].upstream
+    return [link for link in chain if link.upstream == first or link.static]
 
 
 @dataclass(slots=True, eq=False)
-class Route:
-    """A compiled match, its chain, and what the route itself limits."""
+class Pattern:
+    """Which calls a route takes, and what it makes of their paths."""
 
     name: str
-    targets: tuple[Target, ...]
-    observer: RouteObserver
-    deadline: float
-    idempotent: bool = False
-    weights: tuple[float, ...] | None = None
-    limit: Limit | None = None
-    concurrency: Concurrency | None = None
-    idempotent_paths: frozenset[bytes] = frozenset()
-    """gRPC methods that a target's protocol knows to be safe to send twice."""
-    replay_buffer: int = 1 << 20
-    max_body_bytes: int = 0
-    max_headers: int = 0
-    max_header_bytes: int = 0
+    _: KW_ONLY
     host: bytes = b""
     grpc: bytes = b""
     """`package.Service/Method`, or a beginning of it with `*` behind; with it, the route takes gRPC calls alone."""
@@ -210,31 +221,6 @@ class Route:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     strip: bytes = b""
     rewrite: bytes = b""
-    llm: Llm | None = None
-
-    def everywhere(self) -> list[Target]:
-        """All targets that calls by this route may go to, its own first."""
-        if self.llm is None:
-            return list(self.targets)
-        chains = (*self.llm.known.values(), *self.llm.chains.values())
-        return [*self.targets, *(target for chain in chains for target in chain)]
-
-    def chain(self, call: Call, rng: Callable[[], float]) -> Sequence[Target]:
-        """The targets for one call."""
-        if self.llm is None or call.llm is None:
-            return self.targets if self.weights is None else self.order(self.targets, rng)
-        return self.llm.chain(call.llm, self, rng)
-
-    def order(self, targets: tuple[Target, ...], rng: Callable[[], float]) -> Sequence[Target]:
-        """The route's own targets for one call: the first by weight, then the rest in the file's order."""
-        if self.weights is None:
-            return targets
-        left = rng() * sum(self.weights)
-        for target, weight in zip(targets, self.weights, strict=True):
-            left -= weight
-            if left < 0:
-                return (target, *(other for other in targets if other is not target))
-        return targets
 
     def accepts(self, call: Call) -> bool:
         """Do the conditions beside host and path hold?"""
@@ -266,6 +252,50 @@ class Route:
         if not path.startswith(b"/"):
             path = b"/" + path
         return path + mark + query
+
+
+@dataclass(slots=True, eq=False)
+class Route(Pattern):
+    """A compiled match, its chain, and what the route itself limits."""
+
+    targets: tuple[Target, ...]
+    observer: RouteObserver
+    deadline: float
+    idempotent: bool = False
+    weights: tuple[float, ...] | None = None
+    limit: Limit | None = None
+    concurrency: Concurrency | None = None
+    idempotent_paths: frozenset[bytes] = frozenset()
+    """gRPC methods that a target's protocol knows to be safe to send twice."""
+    replay_buffer: int = 1 << 20
+    max_body_bytes: int = 0
+    max_headers: int = 0
+    max_header_bytes: int = 0
+    llm: Llm | None = None
+
+    def everywhere(self) -> list[Target]:
+        """All targets that calls by this route may go to, its own first."""
+        if self.llm is None:
+            return list(self.targets)
+        chains = (*self.llm.known.values(), *self.llm.chains.values())
+        return [*self.targets, *(target for chain in chains for target in chain)]
+
+    def chain(self, call: Call, rng: Callable[[], float]) -> Sequence[Target]:
+        """The targets for one call."""
+        if self.llm is None or call.llm is None:
+            return self.targets if self.weights is None else self.order(self.targets, rng)
+        return self.llm.chain(call.llm, self, rng)
+
+    def order(self, targets: tuple[Target, ...], rng: Callable[[], float]) -> Sequence[Target]:
+        """The route's own targets for one call: the first by weight, then the rest in the file's order."""
+        if self.weights is None:
+            return targets
+        left = rng() * sum(self.weights)
+        for target, weight in zip(targets, self.weights, strict=True):
+            left -= weight
+            if left < 0:
+                return (target, *(other for other in targets if other is not target))
+        return targets
 
 
 def _under(path: bytes, prefix: bytes) -> bool:

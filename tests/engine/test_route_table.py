@@ -35,7 +35,7 @@ def route(
     )
 
 
-def found(table: RouteTable, method: bytes, path: bytes, host: bytes = b"", **fields: bytes) -> str:
+def found(table: RouteTable[Route], method: bytes, path: bytes, host: bytes = b"", **fields: bytes) -> str:
     call = a_call(method, path, host=host, fields={name.encode(): value for name, value in fields.items()})
     try:
         return table.match(call).name

@@ -37,7 +37,7 @@ def a_grpc_call(path: bytes, host: bytes = b"", fields: dict[bytes, bytes] | Non
     return a_call(b"POST", path, host=host, fields=fields, wire=Wire.GRPC)
 
 
-def found(table: RouteTable, path: bytes, host: bytes = b"", **fields: bytes) -> str:
+def found(table: RouteTable[Route], path: bytes, host: bytes = b"", **fields: bytes) -> str:
     try:
         return table.match(a_grpc_call(path, host, {name.encode(): value for name, value in fields.items()})).name
     except NoRoute:
