@@ -1,0 +1,55 @@
+"""Many reloads in a row under traffic of every kind, whatever the way: nothing is lost, and nothing is left.
+
+`way` makes a policy live, and returns its generation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.kit.inventory import held, more_than
+from tests.kit.lasting import lasting
+from tests.kit.reload_stage import CHANGES
+from tests.kit.traffic import traffic
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from tests.kit.reload_stage import Policy, Stage
+
+    Way = Callable[[Stage, Policy], Awaitable[int]]
+
+
+async def nothing_lost(stage: Stage, way: Way, policies: Iterable[Policy]) -> None:
+    """These reloads under traffic, and under streams that began before them: no call fails, none meets two policies."""
+    before = str(stage.sidecar.runtime.engine.generation)
+    async with lasting(stage) as streams, traffic(stage.sidecar) as callers:
+        for policy in policies:
+            callers.live(await way(stage, policy))
+            await callers.turn()
+            await streams.beat()
+        await streams.end()
+        assert streams.generations == {"sse": before, "websocket": before, "bidi": before}
+    assert callers.failures() == []
+    assert callers.mixed(stage.generations) == []
+    assert callers.calls().keys() == {"http", "sse", "websocket", "unary", "bidi"}
+
+
+async def nothing_left(stage: Stage, way: Way, times: int) -> None:
+    """So many reloads without loss, after which no more is held than before them."""
+    await nothing_lost(stage, way, stage.policies(len(CHANGES)))  # what is made once is made
+    before, series = await _at_rest(stage, way), await stage.metrics()
+    await nothing_lost(stage, way, stage.policies(times))
+    await _at_rest(stage, way)
+    assert await more_than(before) == {}
+    assert await stage.metrics() == series
+    assert await stage.metric("sidecar_config_reload_failed") == 0
+
+
+async def _at_rest(stage: Stage, way: Way) -> Counter[str]:
+    """What is held when nobody calls, on a generation that nobody has called yet."""
+    await way(stage, stage.policy("other names of upstreams"))
+    await way(stage, stage.policy())
+    stage.rpc.seen.clear()
+    return held()
