@@ -126,6 +126,11 @@ class Acceptor:
             task.add_done_callback(partial(_close, sock))  # also when it ends before it began
             self._accepting.append(task)
 
+    def follow(self, factory: Callable[[], asyncio.Protocol], most: int, tls: ssl.SSLContext | None) -> None:
+        """Callers that come from now on are taken in like this."""
+        self._factory, self._most, self._tls = factory, most, tls
+        self._count_changed()
+
     def close(self) -> None:
         """Stop accepting for good; open connections go on. A unix socket's file goes."""
         loop = asyncio.get_running_loop()

@@ -17,16 +17,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sidecar import __version__
-from sidecar.config import load
 from sidecar.errors import ConfigError
 from sidecar.http1.connections import Connections
 from sidecar.listening import Listening
+from sidecar.reloading import Reloading
 from sidecar.runtime import Switch, build
 from sidecar.surroundings import Surroundings
 from sidecar.telemetry.start import process_log_to, telemetry_to
-from sidecar.upstreams.grpc import GrpcUpstream
 from sidecar.view import View, exposure
-from sidecar.wiring import HttpService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,13 +39,28 @@ _LAST_WORDS = 1.0
 """Seconds at most for the calls that are cut at the end to let go and to be logged; they need two turns of the loop."""
 
 
+def _as_it_is(loaded: Loaded) -> Loaded:
+    return loaded
+
+
 class Daemon:
-    """One sidecar in this process. `writer` takes the log; `on_terminal` means that nobody lingers."""
+    """One sidecar in this process.
+
+    `writer` takes the log; `on_terminal` means that nobody lingers. `adjust` changes what the policy file says before
+    it counts, now and at each reload.
+    """
 
     def __init__(
-        self, loaded: Loaded, environ: Mapping[str, str], writer: LogWriter, *, on_terminal: bool = False
+        self,
+        loaded: Loaded,
+        environ: Mapping[str, str],
+        writer: LogWriter,
+        *,
+        on_terminal: bool = False,
+        adjust: Callable[[Loaded], Loaded] = _as_it_is,
     ) -> None:
-        self._loaded = loaded
+        loaded = self._loaded = adjust(loaded)
+        self._adjust = adjust
         self._environ = environ
         self._writer = writer
         self._on_terminal = on_terminal
@@ -66,7 +79,7 @@ class Daemon:
         self._via = b"1.1 sidecar-" + secrets.token_hex(8).encode()
         self._around = Surroundings(self._telemetry, environ, self._via, self._clock)
         self._listening: Listening | None = None
-        self._reloading = asyncio.Lock()
+        self._reloading: Reloading | None = None
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self.view: View | None = None
@@ -78,7 +91,7 @@ class Daemon:
 
     async def start(self) -> None:
         """Bind every listener and begin. Raises `OSError` for an address or certificate that cannot be used."""
-        runtime = await build(self._loaded.settings, self._around)
+        runtime = await build(self._loaded.settings, self._around, files=self._loaded.files)
         switch = Switch(runtime)
         view = self.view = View(switch, self._telemetry, self._loaded, self._clock, self.reload)
         self._listening = Listening(self._around, self._connections, view, switch)
@@ -87,8 +100,10 @@ class Daemon:
         except BaseException:
             await self._close()
             raise
+        runtime.begin()
+        self._reloading = Reloading(self._around, self._writer, view, self._listening, self._adjust)
         self._telemetry.metrics.generation = runtime.engine.generation
-        self._watch(switch)
+        self._count(switch)
         fields = {"config": str(self._loaded.path), "generation": 1, **view.addresses}
         log.info("sidecar %s is ready", __version__, extra={"fields": fields})
         if warning := exposure(runtime):
@@ -99,14 +114,17 @@ class Daemon:
         (self._stop_now if self._stop.is_set() else self._stop).set()
 
     async def run(self) -> None:
-        """Serve until stopped, drain, close."""
+        """Serve until stopped, and take changed files meanwhile; drain, close."""
+        assert self._reloading is not None
+        watching = asyncio.create_task(self._reloading.watching.run(), name="watching")
         await self._stop.wait()
+        watching.cancel()
         drain = asyncio.create_task(self._drain(), name="drain")
         now = asyncio.create_task(self._stop_now.wait(), name="stop now")
         await asyncio.wait((drain, now), return_when=asyncio.FIRST_COMPLETED)
         for task in (drain, now):
             task.cancel()
-        await asyncio.gather(drain, now, return_exceptions=True)
+        await asyncio.gather(drain, now, watching, return_exceptions=True)
         await self._close()
 
     async def aclose(self) -> None:
@@ -114,40 +132,11 @@ class Daemon:
         await self._close()
 
     async def reload(self) -> dict[str, Any]:
-        """Read the policy file again and swap its runtime in; what changed. Raises `ConfigError`: nothing changed then.
+        """Read the policy file again and swap its runtime in; what changed. Raises `ConfigError`: nothing changed."""
+        assert self._reloading is not None
+        return await self._reloading.reload()
 
-        Changed listen addresses and listener limits count from the next start.
-        """
-        assert self.view is not None
-        async with self._reloading:
-            view, before = self.view, self.view.runtime
-            try:
-                loaded = load(self._loaded.path, self._environ)
-                runtime = await build(loaded.settings, self._around, before)
-            except (ConfigError, OSError) as error:
-                view.stale = str(error).splitlines()[0]
-                self._telemetry.reloaded("failure", before.engine.generation)
-                log.error("the policy file was not taken: %s", error)  # noqa: TRY400 - the mistakes say it all
-                raise
-            runtime.engine.draining = before.engine.draining
-            view.switch.runtime = runtime
-            self._loaded = view.loaded = loaded
-            view.stale = ""
-            if self._listening is not None:
-                self._listening.allow(runtime)
-            live = {"generation": runtime.engine.generation, "hash": loaded.hash}
-            changed = {**live, **await _retire(before, runtime)}
-            self._telemetry.retire(
-                {route.name for route in before.routes} - {route.name for route in runtime.routes},
-                before.resolved.upstreams.keys() - runtime.resolved.upstreams.keys(),
-            )
-            self._telemetry.reloaded("success", runtime.engine.generation)
-            log.info("the policy file was taken", extra={"fields": changed})
-            async with view.live:
-                view.live.notify_all()
-            return changed
-
-    def _watch(self, switch: Switch) -> None:
+    def _count(self, switch: Switch) -> None:
         states = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
         metrics = self._telemetry.metrics
         metrics.watch(
@@ -240,7 +229,7 @@ def handle_signals(daemon: Daemon) -> None:
     loop = asyncio.get_running_loop()
 
     async def reload() -> None:
-        with contextlib.suppress(ConfigError, OSError):  # it is in the log
+        with contextlib.suppress(ConfigError):  # it is in the log
             await daemon.reload()
 
     if hasattr(signal, "SIGHUP"):
@@ -257,19 +246,6 @@ def handle_signals(daemon: Daemon) -> None:
             loop.add_signal_handler(number, daemon.stop)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(daemon.stop))
-
-
-async def _retire(before: Runtime, after: Runtime) -> dict[str, list[str]]:
-    """Close what only the old runtime had; what was made, kept and dropped, by kind and name."""
-    old, new = before.parts.keys(), after.parts.keys()
-    for part in after.parts.dropped():
-        if isinstance(part, HttpService | GrpcUpstream):
-            await part.aclose()
-    return {
-        "made": sorted({f"{kind} {name}" for kind, name, _ in new - old}),
-        "kept": sorted({f"{kind} {name}" for kind, name, _ in new & old}),
-        "dropped": sorted({f"{kind} {name}" for kind, name, _ in old - new}),
-    }
 
 
 def _upstream_connections(runtime: Runtime) -> Iterator[tuple[tuple[str, ...], float]]:

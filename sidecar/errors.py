@@ -38,11 +38,15 @@ class Mistake:
 
 
 class ConfigError(Exception):
-    """The policy file cannot be used; `mistakes` are all of them, in file order."""
+    """The policy file cannot be used; `mistakes` are all of them, in file order.
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+    `files` are the paths of the files that it names: one that comes or changes may make it good.
+    """
+
+    def __init__(self, mistakes: Sequence[Mistake], files: Sequence[str] = ()) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
         self.mistakes = tuple(mistakes)
+        self.files = tuple(files)
 
 
 class Refused(Exception):

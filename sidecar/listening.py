@@ -1,261 +1,266 @@
-"""Every listener of the process: all open or none, and closed in order."""
+"""Every listener of the process: all open or none, moved by a reload, and closed in order.
+
+A changed address opens the new socket first; then the old one takes nobody any
+more, and who came in by it is served to the end. What cannot change under an open
+socket counts from the next start, and is told.
+"""
 
 from __future__ import annotations
 
-import errno
-import ipaddress
+import asyncio
 import logging
-import os
-import ssl
-import time
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sidecar.accepting import Acceptor, bind
-from sidecar.admin import answers
-from sidecar.admin.api import admin_app
-from sidecar.admin.probe import probe_app
-from sidecar.admin.server import AdminServer, serve
-from sidecar.body import ReplayMemory
+from sidecar.accepting import Acceptor
 from sidecar.descriptors import fitting, raise_limit
-from sidecar.errors import NoRoute
-from sidecar.http1.server import ServerConnection, ServerLimits
-from sidecar.ids import Ids
-from sidecar.listeners.asked import Access
-from sidecar.listeners.grpc import GrpcListener
-from sidecar.listeners.grpc_health import Health, HealthHandler
-from sidecar.listeners.grpc_server import GrpcServer, ServerSettings
-from sidecar.listeners.http import HttpListener
-from sidecar.listeners.metadata import ReplyMetadata
-from sidecar.listeners.read_call import CallReader
-from sidecar.listeners.read_metadata import MetadataReader
-from sidecar.listeners.reply_head import ReplyHeads
+from sidecar.doors import Door, Doors, GrpcDoor, pems_of, tls
 from sidecar.settings import parse_address
-from sidecar.view import allowed_hosts, allowed_origins
-from sidecar.wiring import unusable
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
-    from sidecar.call import Call
+    from sidecar.admin.server import AdminServer
     from sidecar.http1.connections import Connections
+    from sidecar.listeners.grpc_health import Health
+    from sidecar.listeners.grpc_server import Pems
     from sidecar.runtime import Runtime, Switch
-    from sidecar.settings import LimitsSettings, Settings, TlsServerSettings
+    from sidecar.settings import Settings, TlsServerSettings
     from sidecar.settings.address import Address
     from sidecar.surroundings import Surroundings
     from sidecar.view import View
 
 log = logging.getLogger("sidecar")
 
+NAMES = ("http", "grpc", "admin", "probe")
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A door, and what it was made of: the address as in the file, and by their keys the values that an open socket
+    keeps.
+    """
+
+    door: Door
+    text: str
+    fixed: dict[str, object]
+
+
+@dataclass(slots=True)
+class Move:
+    """What another configuration does to the listeners, prepared: nothing but a bug can fail from here on."""
+
+    settings: Settings
+    most: int
+    doors: dict[str, Open | None] = field(default_factory=dict)
+    """Those that were opened, and None for those to be closed."""
+    later: list[str] = field(default_factory=list)
+    """Keys that count from the next start."""
+    http_tls: ssl.SSLContext | None = None
+    grpc_tls: Pems | None = None
+    admin_tls: ssl.SSLContext | None = None
+
 
 class Listening:
     """The open listeners. `connections` are those of the http one."""
 
     def __init__(self, around: Surroundings, connections: Connections, view: View, switch: Switch) -> None:
-        self._around = around
-        self._connections = connections
         self._view = view
-        self._switch = switch
-        self._acceptor: Acceptor | None = None
-        self._grpc: GrpcServer | None = None
-        self._servers: list[AdminServer] = []
-        access, ids, via = access_of(switch.runtime), Ids(), around.via
-        memory = ReplayMemory(switch.runtime.settings.limits.replay_total)
-        self._memory = memory
-        self._reader = CallReader(access, ids, memory, via, around.clock)
-        limits = switch.runtime.settings.limits
-        self._metadata = MetadataReader(access, ids, via, around.clock, max_headers=limits.max_headers)
-        self.health = Health()
-        self._rpc: GrpcListener | None = None
+        self._make = Doors(around, connections, view, switch)
+        self._open: dict[str, Open] = {}
+        self._drain = switch.runtime.settings.limits.drain
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._left: list[GrpcDoor] = []
+        """At addresses that have changed, until their calls have ended."""
+        self._on_rpcs: Callable[[], None] | None = None
+
+    @property
+    def health(self) -> Health:
+        return self._make.health
 
     async def open(self, settings: Settings) -> None:
         """Bind every listener and begin. Raises `OSError` for an address or certificate that cannot be used."""
+        most = most_connections(settings)
+        for name in NAMES:
+            if (made := await self._made(name, settings, most)) is not None:
+                self._enter(name, made)
+
+    async def prepare(self, settings: Settings) -> Move:
+        """Open what another configuration wants open. Raises `OSError`: then nothing has changed."""
         listen = settings.listen
-        http, grpc = parse_address(listen.http), parse_address(listen.grpc)
-        wanted = settings.limits.max_connections
-        most = fitting(wanted, raise_limit(), http=http is not None, grpc=grpc is not None)
-        if most < wanted:
-            log.warning("max_connections is lowered to %d, to fit the file-descriptor limit", most)
-        if http is not None:
-            self._open_http(http, settings, most)
-        if grpc is not None:
-            await self._open_grpc(grpc, settings, most)
-        view = self._view
-        apps = (
-            ("admin", listen.admin, admin_app(view), listen.admin_tls),
-            ("probe", listen.probe, probe_app(view), None),
+        # Renewed files go into what is open; that they can be used is found out here.
+        move = Move(
+            settings,
+            most_connections(settings),
+            http_tls=tls("http", listen.http_tls),
+            grpc_tls=pems_of(listen.grpc_tls),
+            admin_tls=tls("admin", listen.admin_tls),
         )
-        for name, text, app, app_tls in apps:
-            if (address := parse_address(text)) is None:
-                continue
-            app_context = _tls(name, app_tls)
-            try:
-                server = await serve(app, address, app_context)
-            except OSError as error:
-                raise _cannot_bind(f"listen.{name}", text, error) from error
-            self._servers.append(server)
-            view.addresses[name] = server.address
+        try:
+            for name in NAMES:
+                await self._prepare(name, move)
+        except BaseException:
+            await self.forget(move)
+            raise
+        return move
+
+    async def _prepare(self, name: str, move: Move) -> None:
+        now, address = self._open.get(name), _address(move.settings, name)
+        if address is None:
+            if now is not None:
+                move.doors[name] = None
+        elif now is not None and now.text == getattr(move.settings.listen, name):
+            fixed = _fixed(name, move.settings, move.most)
+            move.later += [key for key, value in fixed.items() if value != now.fixed[key]]
+        elif self._collides(address):
+            move.later.append(f"listen.{name}")
+        else:
+            move.doors[name] = await self._made(name, move.settings, move.most)
+
+    async def _made(self, name: str, settings: Settings, most: int) -> Open | None:
+        address = _address(settings, name)
+        if address is None:
+            return None
+        door = await self._make.open(name, address, settings, most)
+        return Open(door, getattr(settings.listen, name), _fixed(name, settings, most))
+
+    async def forget(self, move: Move) -> None:
+        """It is not to be: what was opened for it is closed."""
+        for made in move.doors.values():
+            if made is not None:
+                await _close(made.door)
+
+    def take(self, move: Move, runtime: Runtime) -> None:
+        """Go on by the other configuration; what has been left ends by itself."""
+        self._make.follow(runtime)
+        for name, made in move.doors.items():
+            if (old := self._open.pop(name, None)) is not None:
+                self._leave(name, old.door)
+            if made is not None:
+                self._enter(name, made)
+        for door in self._doors():
+            self._follow(door, move)
+        self._drain = move.settings.limits.drain
+
+    def _follow(self, door: Door, move: Move) -> None:
+        settings = move.settings
+        if isinstance(door, Acceptor):
+            door.follow(self._make.connections_of(settings), move.most, move.http_tls)
+        elif isinstance(door, GrpcDoor):
+            door.rpc.metadata = self._make.metadata_of(settings)
+            door.server.renew(move.grpc_tls)
+        elif settings.listen.admin_tls is not None:
+            door.renew(settings.listen.admin_tls.cert, settings.listen.admin_tls.key)
 
     @property
     def rpcs(self) -> int:
         """GRPC calls under way."""
-        return 0 if self._rpc is None else self._rpc.calls
+        return sum(door.rpc.calls for door in self._rpc_doors())
 
     def on_rpcs(self, changed: Callable[[], None]) -> None:
         """Call it from now on whenever `rpcs` changes."""
-        if self._rpc is not None:
-            self._rpc.on_change = changed
-
-    def allow(self, runtime: Runtime) -> None:
-        """Who may call, by another configuration."""
-        self._reader.access = self._metadata.access = access_of(runtime)
+        self._on_rpcs = changed
+        for door in self._rpc_doors():
+            door.rpc.on_change = changed
 
     def accept_no_more(self) -> None:
         """No new http connections; open ones go on."""
-        if self._acceptor is not None:
-            self._acceptor.close()
+        for door in self._doors():
+            if isinstance(door, Acceptor):
+                door.close()
 
     async def end_rpcs(self, grace: float | None) -> None:
         """Send gRPC callers away (GOAWAY); calls under way have `grace` seconds, None for none."""
-        if self._grpc is not None:
-            await self._grpc.stop(grace)
+        await asyncio.gather(*(door.server.stop(grace) for door in self._rpc_doors()))
 
     async def aclose(self) -> None:
+        """Close all at once."""
         self.accept_no_more()
         await self.end_rpcs(None)
-        for server in self._servers:
-            await server.aclose()
-        self._servers.clear()
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+        for door in self._doors():
+            await _close(door)
+        self._open.clear()
 
-    def _open_http(self, address: Address, settings: Settings, most: int) -> None:
-        listen, limits = settings.listen, settings.limits
-        tls = _tls("http", listen.http_tls)
+    def _doors(self) -> list[Door]:
+        return [one.door for one in self._open.values()]
+
+    def _rpc_doors(self) -> list[GrpcDoor]:
+        return [*self._left, *(door for door in self._doors() if isinstance(door, GrpcDoor))]
+
+    def _enter(self, name: str, made: Open) -> None:
+        self._open[name] = made
+        self._view.addresses[name] = made.door.address
+        if isinstance(made.door, GrpcDoor):
+            made.door.rpc.on_change = self._on_rpcs
+
+    def _leave(self, name: str, door: Door) -> None:
+        """Nobody comes in by it any more. Open connections go on; gRPC's have as long as a drain."""
+        del self._view.addresses[name]
+        log.info("a listener was closed", extra={"fields": {"listener": name, "address": door.address}})
+        if isinstance(door, Acceptor):
+            door.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._ended(door), name=f"leaving {door.address}")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _ended(self, door: GrpcDoor | AdminServer) -> None:
+        if not isinstance(door, GrpcDoor):
+            await door.aclose()
+            return
+        self._left.append(door)
         try:
-            sockets = bind(address)
-        except OSError as error:
-            raise _cannot_bind("listen.http", listen.http, error) from error
-        factory = self._connection_factory(self._http_listener(settings), limits, secure=tls is not None)
-        self._acceptor = Acceptor(sockets, factory, self._connections, most=most, tls=tls)
-        self._acceptor.start()
-        self._view.addresses["http"] = self._acceptor.address
+            await door.server.stop(self._drain)
+        finally:
+            self._left.remove(door)
 
-    def _http_listener(self, settings: Settings) -> HttpListener:
-        switch, around = self._switch, self._around
-        heads = ReplyHeads(around.clock, time.time, server_timing=settings.telemetry.server_timing)
-        told = answers.builtin(self._view)
-
-        def builtin(call: Call) -> tuple[int, bytes, bytes] | None:
-            try:
-                switch.runtime.engine.table.match(call)
-            except NoRoute:
-                return told(call.path, call.fields.get(b"accept", b""))
-            return None
-
-        return HttpListener(self._reader, heads, switch.exchange, builtin, crashed, around.telemetry.unreadable)
-
-    def _connection_factory(
-        self, listener: HttpListener, limits: LimitsSettings, *, secure: bool
-    ) -> Callable[[], ServerConnection]:
-        server_limits = ServerLimits(
-            max_headers=limits.max_headers,
-            max_header_bytes=limits.max_header_bytes,
-            header_timeout=limits.header_timeout,
-            body_timeout=limits.body_timeout,
-            keepalive=limits.keepalive,
-        )
-
-        def connection_crashed(error: BaseException) -> None:
-            log.error("a connection failed", exc_info=error)
-
-        return lambda: ServerConnection(
-            listener.serve, server_limits, listener.refuse, self._connections, secure, crashed=connection_crashed
-        )
-
-    def _is_unary(self, method: bytes) -> bool:
-        """By the runtime of this moment, as a reload may bring another."""
-        return self._switch.runtime.methods.is_unary(method)
-
-    def _into(self, service: bytes) -> bytes:
-        """The way to a service, by the runtime of this moment."""
-        return self._switch.runtime.engine.table.into(service)
-
-    async def _open_grpc(self, address: Address, settings: Settings, most: int) -> None:
-        listen, limits, switch = settings.listen, settings.limits, self._switch
-        tls = listen.grpc_tls
-        _tls("grpc", tls)  # grpcio would find a wrong file at the first handshake
-        rpc = self._rpc = GrpcListener(
-            self._metadata,
-            ReplyMetadata(self._around.clock, time.time, server_timing=settings.telemetry.server_timing),
-            switch.exchange,
-            self._is_unary,
-            self._memory,
-            crashed,
-            secure=tls is not None,
-        )
-        server = GrpcServer(
-            ServerSettings(
-                str(address),
-                max_message=limits.max_body_bytes or limits.max_held_bytes,
-                max_metadata=limits.max_header_bytes,
-                max_connections=most,
-                cert=_pem(tls.cert) if tls else b"",
-                key=_pem(tls.key or tls.cert) if tls else b"",
-                client_ca=_pem(tls.client_ca) if tls else b"",
-            ),
-            (HealthHandler(self.health, rpc, self._into), rpc),
-        )
-        try:
-            if address.port or address.unix:
-                # grpcio does not say why it cannot bind, and takes a unix socket that is in use.
-                for sock in bind(address):
-                    sock.close()
-            await server.start()
-        except OSError as error:
-            raise _cannot_bind("listen.grpc", listen.grpc, error) from error
-        self._grpc = server
-        self._view.addresses["grpc"] = server.address
+    def _collides(self, address: Address) -> bool:
+        """It cannot be bound while we listen where we do."""
+        bound = (parse_address(door.address) for door in self._doors())
+        return any(address.collides(other) for other in bound if other is not None)
 
 
-def access_of(runtime: Runtime) -> Access:
-    """Who may call, by this configuration."""
-    listen = runtime.settings.listen
-    return Access(
-        hosts=allowed_hosts(runtime),
-        origins=allowed_origins(runtime),
-        token=listen.http_token.encode(),
-        trusted=tuple(ipaddress.ip_network(network) for network in listen.trusted),
-    )
+def most_connections(settings: Settings) -> int:
+    """Of each listener at once: what the file says, or fewer if there are not enough descriptors, with a log line."""
+    listen, wanted = settings.listen, settings.limits.max_connections
+    most = fitting(wanted, raise_limit(), http=bool(listen.http), grpc=bool(listen.grpc))
+    if most < wanted:
+        log.warning("max_connections is lowered to %d, to fit the file-descriptor limit", most)
+    return most
 
 
-def crashed(call: Call, error: BaseException) -> None:
-    """A bug of ours: the log has all of it."""
-    log.error("internal error", exc_info=error, extra={"fields": {"request_id": call.id, "route": call.route}})
+def _fixed(name: str, settings: Settings, most: int) -> dict[str, object]:
+    """What a door of that name cannot change while it is open."""
+    listen, limits = settings.listen, settings.limits
+    if name == "admin":
+        return {"listen.admin_tls": _kind_of(listen.admin_tls)}
+    if name == "grpc":  # options of grpcio's server
+        return {
+            "listen.grpc_tls": _kind_of(listen.grpc_tls),
+            "limits.max_body_bytes": limits.max_body_bytes or limits.max_held_bytes,
+            "limits.max_header_bytes": limits.max_header_bytes,
+            "limits.max_connections": most,
+        }
+    return {}
 
 
-def _pem(file: str) -> bytes:
-    return Path(file).read_bytes() if file else b""
+def _kind_of(tls_settings: TlsServerSettings | None) -> object:
+    """Another certificate may come; whether there is TLS, and whom it lets in, stays."""
+    return None if tls_settings is None else tls_settings.client_ca
 
 
-def _tls(listener: str, settings: TlsServerSettings | None) -> ssl.SSLContext | None:
-    """TLS for a listener. Raises `OSError` that names the key, for files that cannot be used."""
-    if settings is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.cert, settings.key)
-        if settings.client_ca:
-            context.load_verify_locations(settings.client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:  # an ssl.SSLError is one
-        raise unusable(f"listen.{listener}_tls", (settings.cert, settings.key, settings.client_ca), error) from error
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+def _address(settings: Settings, name: str) -> Address | None:
+    return parse_address(getattr(settings.listen, name))
 
 
-def _cannot_bind(key: str, text: str, error: OSError) -> OSError:
-    """The same error, naming the key and the address: what a person needs to mend it."""
-    # A name that is not found has a negative number, of getaddrinfo's, which strerror does not know.
-    number = error.errno or 0
-    reason = os.strerror(number) if number > 0 else error.strerror or str(error)
-    hint = " (is another sidecar running?)" if error.errno == errno.EADDRINUSE else ""
-    return OSError(error.errno, f"{key}: cannot listen on {text}: {reason}{hint}")
+async def _close(door: Door) -> None:
+    if isinstance(door, Acceptor):
+        door.close()
+    elif isinstance(door, GrpcDoor):
+        await door.server.stop(None)
+    else:
+        await door.aclose()

@@ -7,6 +7,7 @@ by one assignment; calls in flight finish on the one they began with.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sidecar.call import Wire
@@ -20,9 +21,11 @@ from sidecar.policy.concurrency import Concurrency
 from sidecar.services import Services
 from sidecar.settings import ConcurrencySettings
 from sidecar.targets import Targets
+from sidecar.upstreams.grpc import GrpcUpstream
+from sidecar.wiring import HttpService
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sidecar.call import Call
     from sidecar.config.resolve import Resolved
@@ -34,9 +37,9 @@ if TYPE_CHECKING:
     from sidecar.settings import Settings
     from sidecar.surroundings import Surroundings
     from sidecar.upstreams.c_gateway import CGatewayUpstream
-    from sidecar.upstreams.grpc import GrpcUpstream
     from sidecar.upstreams.http import HttpUpstream
-    from sidecar.wiring import HttpService
+
+NO_FILES: Mapping[str, str] = MappingProxyType({})
 
 UNHEALTHY = "unhealthy"
 """Why a target rests whose active check fails."""
@@ -45,12 +48,43 @@ UNHEALTHY = "unhealthy"
 class Runtime:
     """One configuration, running."""
 
-    def __init__(self, settings: Settings, resolved: Resolved, engine: Engine, parts: Parts, methods: Methods) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        resolved: Resolved,
+        engine: Engine,
+        parts: Parts,
+        methods: Methods,
+        rests: Mapping[str, Sequence[Rest]],
+    ) -> None:
         self.settings = settings
         self.resolved = resolved
         self.engine = engine
         self.parts = parts
         self.methods = methods
+        self._rests = rests
+
+    def begin(self) -> None:
+        """What its parts do by themselves tells this runtime from now on: health checks, reflection."""
+        for name, service in self.services().items():
+            if service.check is not None:
+                service.check.start(self._judge(self._rests.get(name, ())))
+        for _, client in self.parts.of("grpc"):
+            if client.reflection is not None:
+                client.reflection.start(self.methods.learn)
+
+    def _judge(self, rests: Sequence[Rest]) -> Callable[[float], None]:
+        """What a health check's verdict does: all targets of the upstream rest, or go on."""
+        clock = self.engine.clock
+
+        def judged(seconds: float) -> None:
+            for rest in rests:
+                if seconds:
+                    rest.rest(clock() + seconds, UNHEALTHY)
+                else:
+                    rest.clear(UNHEALTHY)
+
+        return judged
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -65,6 +99,10 @@ class Runtime:
     def clients(self) -> list[HttpUpstream | CGatewayUpstream | GrpcUpstream]:
         """What sends to upstreams, whatever it speaks."""
         return [*(service.upstream for service in self.services().values()), *(one for _, one in self.parts.of("grpc"))]
+
+    async def discard(self) -> None:
+        """It is not to be: what was made for it alone is closed."""
+        await _close(self.parts.made())
 
     async def aclose(self) -> None:
         """Close everything; calls in flight are cut."""
@@ -87,28 +125,36 @@ class Switch:
         return self.runtime.engine.exchange(call)
 
 
-async def build(settings: Settings, around: Surroundings, before: Runtime | None = None) -> Runtime:
-    """A whole new runtime. Parts with equal settings are those of `before`; if building fails the new ones are closed.
+async def build(
+    settings: Settings, around: Surroundings, before: Runtime | None = None, files: Mapping[str, str] = NO_FILES
+) -> Runtime:
+    """A whole new runtime, which does nothing of itself until it is told to `begin`.
 
-    Raises `OSError` or `ssl.SSLError` for certificates that cannot be used.
+    Parts with equal settings are those of `before`; `files` are the digests of files that settings name, so that a
+    renewed certificate makes another client. If building fails the new parts are closed. Raises `OSError` or
+    `ssl.SSLError` for certificates that cannot be used.
     """
     parts = Parts(before.parts if before is not None else None)
     try:
-        return _Builder(settings, around, parts).build(1 if before is None else before.engine.generation + 1)
+        return _Builder(settings, around, parts, files).build(1 if before is None else before.engine.generation + 1)
     except BaseException:
-        for part in parts.made():
-            if hasattr(part, "aclose"):
-                await part.aclose()
+        await _close(parts.made())
         raise
 
 
+async def _close(parts: Iterable[object]) -> None:
+    for part in parts:
+        if isinstance(part, HttpService | GrpcUpstream):
+            await part.aclose()
+
+
 class _Builder:
-    def __init__(self, settings: Settings, around: Surroundings, parts: Parts) -> None:
+    def __init__(self, settings: Settings, around: Surroundings, parts: Parts, files: Mapping[str, str]) -> None:
         self._settings = settings
         self._around = around
         self._parts = parts
         self._resolved = resolve(settings)
-        services = Services(settings, self._resolved, around, parts)
+        services = Services(settings, self._resolved, around, parts, files)
         self._targets = Targets(settings, self._resolved, around, parts, services)
 
     def build(self, generation: int) -> Runtime:
@@ -120,28 +166,8 @@ class _Builder:
             inflight = self._parts.get("inflight", "", most, lambda: Concurrency(ConcurrencySettings(max=most)))
         unrouted = around.telemetry.unrouted
         engine = Engine(RouteTable(routes), generation, around.clock, around.rng, unrouted, inflight, size_of=_size_of)
-        for name, service in self._parts.of("http"):
-            if service.check is not None:
-                service.check.start(self._judge(self._targets.rests.get(name, [])))
         patterns = [pattern for upstream in settings.upstreams.values() for pattern in upstream.unary]
-        methods = Methods(patterns)
-        for _, client in self._parts.of("grpc"):
-            if client.reflection is not None:
-                client.reflection.start(methods.learn)
-        return Runtime(settings, self._resolved, engine, self._parts, methods)
-
-    def _judge(self, rests: list[Rest]) -> Callable[[float], None]:
-        """What a health check's verdict does: all targets of the upstream rest, or go on."""
-        clock = self._around.clock
-
-        def judged(seconds: float) -> None:
-            for rest in rests:
-                if seconds:
-                    rest.rest(clock() + seconds, UNHEALTHY)
-                else:
-                    rest.clear(UNHEALTHY)
-
-        return judged
+        return Runtime(settings, self._resolved, engine, self._parts, Methods(patterns), self._targets.rests)
 
 
 def _size_of(refusal: Refused, call: Call) -> int:

@@ -20,6 +20,8 @@ from sidecar.wiring_grpc import grpc_identity, grpc_upstream
 from sidecar.wiring_llm import provider_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sidecar.call import Upstream
     from sidecar.config.resolve import Resolved, ResolvedUpstream
     from sidecar.parts import Parts
@@ -31,11 +33,14 @@ if TYPE_CHECKING:
 class Services:
     """The services of one configuration; parts with equal settings are those of the one before."""
 
-    def __init__(self, settings: Settings, resolved: Resolved, around: Surroundings, parts: Parts) -> None:
+    def __init__(
+        self, settings: Settings, resolved: Resolved, around: Surroundings, parts: Parts, files: Mapping[str, str]
+    ) -> None:
         self._settings = settings
         self._resolved = resolved
         self._around = around
         self._parts = parts
+        self._files = files
         self._faults = [compiled(name, fault) for name, fault in settings.faults.items()]
         self._services: dict[tuple[str, str, Model | None], Service] = {}
 
@@ -79,7 +84,7 @@ class Services:
             client = parts.get(
                 "grpc",
                 name,
-                grpc_identity(upstream, most, limits.max_header_bytes),
+                (grpc_identity(upstream, most, limits.max_header_bytes), self._certificates(upstream)),
                 lambda: grpc_upstream(
                     upstream, around.via, around.clock, max_message=most, max_metadata=limits.max_header_bytes
                 ),
@@ -90,11 +95,19 @@ class Services:
             tenant = _tenant(upstream) or self._gateways_tenant()
             return RouterDecides(client, max_held=held, wall=around.wall, tenant=tenant)
         http = parts.get(
-            "http", name, identity(upstream), lambda: http_service(upstream, around.environ, around.via, around.wall)
+            "http",
+            name,
+            (identity(upstream), self._certificates(upstream)),
+            lambda: http_service(upstream, around.environ, around.via, around.wall),
         )
         if upstream.settings.protocol == "c-gateway":
             return GatewayDecides(http.upstream, tenant=_tenant(upstream))
         return http.upstream
+
+    def _certificates(self, upstream: ResolvedUpstream) -> tuple[str | None, ...]:
+        """What its files hold: with another certificate it is another client."""
+        tls = upstream.settings.tls
+        return tuple(self._files.get(path) for path in (tls.ca, tls.cert, tls.key))
 
     def _gateways_tenant(self) -> str:
         """Whom c-gateway serves where a caller names no tenant, so that the Router in its stead does, too."""

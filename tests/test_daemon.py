@@ -207,7 +207,7 @@ async def test_a_certificate_that_cannot_be_used_is_a_failed_reload_as_well(tmp_
     ca.write_text("no certificate")
     async with scripted() as upstream, running(one(upstream.url)) as sidecar:
         sidecar.file.write_text(one("https://localhost:1", upstream=f'tls = {{ ca = "{ca}" }}'))
-        with pytest.raises(OSError, match=rf"upstreams\.a\.tls: {ca} cannot be used"):
+        with pytest.raises(ConfigError, match=rf"sidecar\.toml:5: upstreams\.a\.tls: {ca} cannot be used"):
             await sidecar.daemon.reload()
         assert (await sidecar.ask("/")).body == b"ok"
 

@@ -18,9 +18,15 @@ GRACE = 1.0
 class AdminServer:
     """A bound listener; `address` is where it really listens (port 0 is resolved)."""
 
-    def __init__(self, runner: web.AppRunner, address: str) -> None:
+    def __init__(self, runner: web.AppRunner, address: str, tls: ssl.SSLContext | None = None) -> None:
         self._runner = runner
+        self._tls = tls
         self.address = address
+
+    def renew(self, cert: str, key: str) -> None:
+        """Callers that connect from now on see the certificate that these files hold (PEM). Without TLS: nothing."""
+        if self._tls is not None:
+            self._tls.load_cert_chain(cert, key)
 
     async def aclose(self) -> None:
         """Stop accepting, end event streams, give answers under way a moment."""
@@ -44,6 +50,6 @@ async def serve(app: web.Application, address: Address, tls: ssl.SSLContext | No
         await runner.cleanup()
         raise
     if address.unix:
-        return AdminServer(runner, str(address))
+        return AdminServer(runner, str(address), tls)
     host, port = runner.addresses[0][:2]
-    return AdminServer(runner, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    return AdminServer(runner, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", tls)

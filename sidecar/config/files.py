@@ -8,6 +8,7 @@ table with a key `file` may mean something else, such as a header of that name.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -36,10 +37,12 @@ _LARGEST = 64 * 1024
 
 @dataclass(slots=True)
 class Files:
-    """What the files gave: `hidden` are places with a secret, `paths` all files named."""
+    """What the files gave: `hidden` are places with a secret, `digests` the SHA-256 (hex) of all files named, by path,
+    empty for what cannot be read.
+    """
 
     hidden: set[Place] = field(default_factory=set)
-    paths: list[Path] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -57,6 +60,17 @@ def read_files(document: Any, folder: Path) -> Files:
     return files
 
 
+def digest(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes; empty if it cannot be read, or is no file (reading a pipe would empty it)."""
+    try:
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
 def _secret(document: Any, place: Place, folder: Path, files: Files) -> None:
     table, key = _holder(document, place)
     named = table[key].get("file")
@@ -68,7 +82,7 @@ def _secret(document: Any, place: Place, folder: Path, files: Files) -> None:
         return
     path = folder / named
     files.hidden.add(place)
-    files.paths.append(path)
+    files.digests[str(path)] = digest(path)
     try:
         table[key] = _read(path)
     except (OSError, UnicodeError) as error:
@@ -91,7 +105,7 @@ def _read(path: Path) -> str:
 def _certificate(document: Any, place: Place, path: Path, files: Files) -> None:
     table, key = _holder(document, place)
     table[key] = str(path)
-    files.paths.append(path)
+    files.digests[str(path)] = digest(path)
     if not path.is_file():
         files.problems.append(Problem(place, f"there is no file {path}"))
     elif not os.access(path, os.R_OK):

@@ -51,8 +51,8 @@ class Loaded:
     path: Path
     secrets: frozenset[Place] = frozenset()
     """Places whose values came from the environment or a secret's file: never shown."""
-    files: tuple[Path, ...] = ()
-    """Files that it names: secrets and certificates."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files that it names, secrets and certificates: their paths, and the SHA-256 of what they hold."""
     lines: Mapping[Place, int] = field(default_factory=dict, compare=False)
     """The line on which each place stands."""
 
@@ -116,14 +116,14 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     related = [*relations(settings, names), *merged(settings)]
     problems += _not_said(related, [found.place for found in not_yet], taken_out)
     if problems:
-        raise ConfigError(_mistakes(path, problems, lines))
+        raise ConfigError(_mistakes(path, problems, lines), files=tuple(files.digests))
     return Loaded(
         settings=settings,
         text=text,
         hash=hashlib.sha256(content).hexdigest(),
         path=path,
         secrets=frozenset(variables.hidden | files.hidden),
-        files=tuple(files.paths),
+        files=files.digests,
         lines=lines,
     )
 

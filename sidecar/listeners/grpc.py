@@ -60,7 +60,7 @@ class GrpcListener(grpc.GenericRpcHandler):
         secure: bool = False,
     ) -> None:
         self._reader = reader
-        self._metadata = metadata
+        self.metadata = metadata
         self._exchange = exchange
         self._is_unary = unary
         self._memory = memory
@@ -123,9 +123,9 @@ class GrpcListener(grpc.GenericRpcHandler):
             async with self._exchange(call) as reply:
                 message = await self._relay(call, reply, context)
             if reply.code == "OK":
-                context.set_trailing_metadata(_sent(self._metadata.trailing(call, reply)))
+                context.set_trailing_metadata(_sent(self.metadata.trailing(call, reply)))
                 return message
-            ending = reply.code, reply.message, self._metadata.trailing(call, reply)
+            ending = reply.code, reply.message, self.metadata.trailing(call, reply)
         except Refused as refusal:
             if refusal.__cause__ is not None:  # a bug of ours that a task of the call met
                 self._crashed(call, refusal.__cause__)
@@ -154,7 +154,7 @@ class GrpcListener(grpc.GenericRpcHandler):
 
     async def _relay(self, call: Call, reply: Reply, context: Context) -> bytes | None:
         """Pass the reply on; a unary one's message is given back, to leave with the status in one write."""
-        initial = self._metadata.initial(call, reply)
+        initial = self.metadata.initial(call, reply)
         if call.unary and reply.whole is not None:
             await _told(context.send_initial_metadata(_sent(initial)))
             call.bytes_out = len(reply.whole)
@@ -172,12 +172,12 @@ class GrpcListener(grpc.GenericRpcHandler):
 
     def _refused(self, call: Call, refusal: Refused) -> Ending:
         code, text, trailers = status_of(refusal, call)
-        return code, text, self._metadata.refusal(call, trailers, refusal)
+        return code, text, self.metadata.refusal(call, trailers, refusal)
 
     def _broken(self, call: Call, reply: Reply | None, error: UpstreamError) -> Ending:
         """A stream that broke ends with the status that its upstream or its channel gave, else UNAVAILABLE."""
         if reply is not None and reply.code:
-            return reply.code, reply.message, self._metadata.trailing(call, reply)
+            return reply.code, reply.message, self.metadata.trailing(call, reply)
         return self._refused(call, UpstreamReset(error.facts.detail))
 
 

@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """`address` as grpcio writes it (`host:port`, `[::1]:port`, `unix:/path`). Sizes are bytes.
-
-    `cert`, `key` and `client_ca` are PEM; without `cert` there is no TLS.
-    """
+    """`address` as grpcio writes it (`host:port`, `[::1]:port`, `unix:/path`). Sizes are bytes."""
 
     address: str
     max_message: int
     max_metadata: int
     max_connections: int
-    cert: bytes = b""
-    key: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Pems:
+    """A certificate with its key (PEM), and the authorities that a caller's must come from; empty: it needs none."""
+
+    cert: bytes
+    key: bytes = field(repr=False)
     client_ca: bytes = b""
 
 
@@ -50,10 +53,14 @@ def options_of(settings: ServerSettings) -> list[tuple[str, Any]]:
 
 
 class GrpcServer:
-    """A listening gRPC server."""
+    """A listening gRPC server. `pems`: with TLS; another certificate may come later, not whether there is one."""
 
-    def __init__(self, settings: ServerSettings, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+    def __init__(
+        self, settings: ServerSettings, handlers: Sequence[grpc.GenericRpcHandler], pems: Pems | None = None
+    ) -> None:
         self._settings = settings
+        self._pems = pems
+        self._told = pems
         self._server = grpc.aio.server(options=options_of(settings))
         self._server.add_generic_rpc_handlers(tuple(handlers))
         self.address = ""
@@ -63,9 +70,11 @@ class GrpcServer:
         """Bind and begin. Raises `OSError` for an address or certificate that cannot be used."""
         settings = self._settings
         try:
-            if settings.cert:
-                credentials = grpc.ssl_server_credentials(
-                    [(settings.key, settings.cert)], settings.client_ca or None, bool(settings.client_ca)
+            if self._pems is not None:
+                credentials = grpc.dynamic_ssl_server_credentials(
+                    _configuration(self._pems),
+                    self._renewed,  # type: ignore[arg-type]  # None means "as before", which its types do not know
+                    bool(self._pems.client_ca),
                 )
                 port = self._server.add_secure_port(settings.address, credentials)
             else:
@@ -76,6 +85,22 @@ class GrpcServer:
         self.address = settings.address if settings.address.startswith("unix:") else f"{host}:{port}"
         await self._server.start()
 
+    def renew(self, pems: Pems | None) -> None:
+        """Callers that connect from now on see this certificate."""
+        if self._pems is not None and pems is not None:
+            self._pems = pems
+
+    def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Another certificate since the last handshake, else None (called by C-core, from its threads)."""
+        if self._pems is None or self._pems == self._told:
+            return None
+        self._told = self._pems
+        return _configuration(self._told)
+
     async def stop(self, grace: float | None) -> None:
         """Take no more calls; those under way have `grace` seconds, None for none."""
         await self._server.stop(grace)
+
+
+def _configuration(pems: Pems) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(pems.key, pems.cert)], pems.client_ca or None)

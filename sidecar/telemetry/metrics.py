@@ -195,7 +195,7 @@ class Metrics:
     """One process's metrics. `dropped` tells how many log lines were lost so far."""
 
     def __init__(self, *, version: str, max_series: int = 10_000, dropped: Callable[[], int] = lambda: 0) -> None:
-        limit = SeriesLimit(max_series)
+        limit = self._limit = SeriesLimit(max_series)
 
         def counter(name: str, text: str, *labels: str, upstreams: Collection[str] | None = None) -> Family[Number]:
             if upstreams is None:
@@ -288,6 +288,10 @@ class Metrics:
             self._targets.pop(key).retire()
         for family in self._families:
             family.drop(routes, upstreams)
+
+    def limit_series(self, most: int) -> None:
+        """So many sets of labels from now on; those that are there stay."""
+        self._limit.limit = most
 
     def collect(self) -> Iterator[Metric]:
         """What is read only at a scrape (prometheus-client's `Collector` protocol)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,7 @@ def test_a_secret_is_read_without_its_line_break(tmp_path: Path) -> None:
     files = read_files(document, tmp_path)
     assert document == header(" hunter2 ")
     assert files.hidden == {("upstreams", "a", "headers", "X-Key")}
-    assert (files.paths, files.problems) == ([tmp_path / "key"], [])
+    assert (list(files.digests), files.problems) == ([str(tmp_path / "key")], [])
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_where_a_secret_may_stand(tmp_path: Path, place: tuple[str, ...]) -> Non
 
 def test_a_header_named_file_is_no_secret(tmp_path: Path) -> None:
     document = {"upstreams": {"a": {"headers": {"file": "x"}}}}
-    assert read_files(document, tmp_path).paths == []
+    assert read_files(document, tmp_path).digests == {}
     assert document == {"upstreams": {"a": {"headers": {"file": "x"}}}}
 
 
@@ -83,7 +84,7 @@ def test_certificates_must_be_there_and_get_a_whole_path(tmp_path: Path) -> None
     files = read_files(document, tmp_path)
     assert document["upstreams"]["a"]["tls"]["ca"] == str(tmp_path / "ca.pem")
     assert [one.problem for one in files.problems] == [f"there is no file {tmp_path / 'none.pem'}"]
-    assert files.paths == [tmp_path / "ca.pem", tmp_path / "none.pem"]
+    assert files.digests == {str(tmp_path / "ca.pem"): sha256(b"").hexdigest(), str(tmp_path / "none.pem"): ""}
 
 
 def test_a_policy_file_knows_its_files(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_policy_file_knows_its_files(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hunter2\n")
     loaded = config.load(path, {"NAME": "token"})
     assert loaded.settings.admin.token == "hunter2"
-    assert loaded.files == (tmp_path / "token",)
+    assert loaded.files == {str(tmp_path / "token"): sha256(b"hunter2\n").hexdigest()}
     assert ("admin", "token") in loaded.secrets
     assert "hunter2" not in repr(loaded.settings)
 

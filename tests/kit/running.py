@@ -98,6 +98,8 @@ class Running:
     log: Log
     file: Path
     client_tls: ssl.SSLContext | None = None
+    serving: asyncio.Task[None] | None = None
+    """Of a sidecar that watches its file."""
     _callers: list[Caller] = field(default_factory=list)
 
     @property
@@ -170,7 +172,7 @@ class Running:
         await self.hang_up()
         self.daemon.stop()
         async with asyncio.timeout(PATIENCE):
-            await self.daemon.run()
+            await (self.serving or self.daemon.run())
 
 
 def request(target: str, *fields: str, method: str = "GET", body: bytes = b"") -> bytes:
@@ -200,18 +202,28 @@ async def running(
     client_tls: ssl.SSLContext | None = None,
     on_terminal: bool = True,
     bug: bool = False,
+    watched: bool = False,
 ) -> AsyncIterator[Running]:
-    """A sidecar for the length of a test, stopped by a drain. Its log must tell of no bug, unless a test makes one."""
+    """A sidecar for the length of a test, stopped by a drain. Its log must tell of no bug, unless a test makes one.
+
+    `watched`: it sees by itself that its file has changed.
+    """
     with _policy_file(policy) as file, _logging_kept():
         log = Log()
         daemon = Daemon(load(file, environ or {}), environ or {}, log, on_terminal=on_terminal)
         await daemon.start()
-        sidecar = Running(daemon, log, file, client_tls)
+        serving = asyncio.create_task(daemon.run(), name="serving") if watched else None
+        sidecar = Running(daemon, log, file, client_tls, serving)
         try:
             yield sidecar
         except BaseException:
             await sidecar.hang_up()
-            await daemon.aclose()
+            if serving is not None:
+                daemon.stop()
+                daemon.stop()
+                await serving
+            else:
+                await daemon.aclose()
             raise
         await sidecar.stop()
     if not bug:

@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from sidecar.listeners.grpc_server import GrpcServer, ServerSettings, options_of
+from sidecar.listeners.grpc_server import GrpcServer, Pems, ServerSettings, options_of
 from tests.kit.h2_peer import h2_connected
 from tests.kit.rpc import RpcService, hang
 from tests.kit.rpc_caller import ask_unary, opened, told
@@ -35,7 +35,7 @@ def test_the_options_that_c_core_must_have() -> None:
 
 
 def test_a_private_key_is_not_shown() -> None:
-    assert "PRIVATE" not in repr(settings(key=b"PRIVATE KEY"))
+    assert "PRIVATE" not in repr(Pems(b"CERTIFICATE", b"PRIVATE KEY"))
 
 
 async def test_a_port_of_its_own() -> None:

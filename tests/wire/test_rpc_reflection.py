@@ -23,9 +23,8 @@ WATCH = "/test.S/Watch"
 def takes_the_unary_way(sidecar: Running, method: str) -> bool:
     """By the handler that the listener gives to grpcio."""
     assert sidecar.daemon._listening is not None
-    listener = sidecar.daemon._listening._rpc
-    assert listener is not None
-    handler = listener.service(SimpleNamespace(method=method))
+    (door,) = sidecar.daemon._listening._rpc_doors()
+    handler = door.rpc.service(SimpleNamespace(method=method))
     return handler.unary_unary is not None
 
 
