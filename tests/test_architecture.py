@@ -56,6 +56,9 @@ FLOORS: dict[str, int] = {
     "sidecar.accepting": 7,
     "sidecar.descriptors": 7,
     "sidecar.listening": 7,
+    "sidecar.doors": 7,
+    "sidecar.reloading": 7,
+    "sidecar.watching": 7,
     "sidecar.view": 7,
     "sidecar.cli": 8,
     "sidecar.__main__": 9,
@@ -83,6 +86,9 @@ ONE_ROOM: dict[str, str] = {
     "sidecar.accepting": "process",
     "sidecar.descriptors": "process",
     "sidecar.listening": "process",
+    "sidecar.doors": "process",
+    "sidecar.reloading": "process",
+    "sidecar.watching": "process",
     "sidecar.view": "process",
 }
 # What a room may not use although it is lower. An upstream or a listener that knew the engine or a policy could make a
@@ -135,7 +141,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "rich": ("sidecar.cli",),
     "typer": ("sidecar.cli",),
     "uvloop": ("sidecar.daemon", "sidecar.cli"),
-    "watchfiles": ("sidecar.daemon",),
+    "watchfiles": ("sidecar.watching",),
 }
 
 # Who may start a task, and why it needs one. A call has no task but its connection's own.
@@ -152,6 +158,7 @@ TASKS: dict[str, str] = {
     "sidecar.standins": "not on the data path",
     "sidecar.admin": "not on the data path",
     "sidecar.daemon": "the life of the process",
+    "sidecar.listening": "an address that was left: its calls end in the background",
     "sidecar.cli": "not on the data path",
 }
 
