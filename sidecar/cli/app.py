@@ -21,6 +21,10 @@ def main() -> None:
     # Names mean what they mean to HTTP, too: c-ares takes only the first address that a hosts file gives a name.
     os.environ.setdefault("GRPC_DNS_RESOLVER", "native")
     try:
+        if "_SIDECAR_COMPLETE" in os.environ:  # a shell asks, in the middle of a line
+            from sidecar.cli.completion import answer
+
+            sys.exit(answer(os.environ))
         app()
     except Trouble as trouble:
         print(f"sidecar: {trouble}", file=sys.stderr)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from sidecar.cli.program import FILE, app
+from sidecar.cli.program import FILE, MORE, app
 
 
 @app.command(rich_help_panel=FILE)
@@ -34,3 +35,20 @@ def schema() -> None:
     from sidecar.cli.schema import schema as work
 
     raise typer.Exit(work())
+
+
+class Shell(StrEnum):
+    """The shells that can be told how to complete."""
+
+    bash = "bash"
+    zsh = "zsh"
+    fish = "fish"
+    powershell = "powershell"
+
+
+@app.command(rich_help_panel=MORE)
+def completion(shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")]) -> None:
+    """Print what a shell needs to complete commands, options and files. For bash: eval "$(sidecar completion bash)"."""
+    from sidecar.cli.completion import script as work
+
+    raise typer.Exit(work(shell))
