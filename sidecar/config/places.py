@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sidecar.config.toml_lines import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 __all__ = ["Place", "Problem", "dotted", "line_of", "nearest", "remove", "select", "unknown", "within"]
 
@@ -46,7 +46,7 @@ def within(place: Place, outer: Place) -> bool:
     return place[: len(outer)] == outer
 
 
-def line_of(place: Place, lines: dict[Place, int]) -> int:
+def line_of(place: Place, lines: Mapping[Place, int]) -> int:
     """Where it stands; what is missing stands where its table begins; 1 for the file as a whole."""
     for length in range(len(place), 0, -1):
         if line := lines.get(place[:length]):
