@@ -7,7 +7,7 @@ window, its level, its open connections (rule 10).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Key = tuple[str, str, "Hashable"]
+Named = tuple[str, str]
+"""Kind and name."""
 
 
 class Parts:
@@ -50,3 +52,29 @@ class Parts:
     def dropped(self) -> list[Any]:
         """Parts of before that are not asked for any more."""
         return [part for key, part in self._before.items() if key not in self._parts]
+
+
+class Turnover(NamedTuple):
+    """What becomes of parts when another configuration is swapped in: each kind and name in one of the four, sorted."""
+
+    made: tuple[Named, ...]
+    """Not there before."""
+    reset: tuple[Named, ...]
+    """There before and after, with other settings: their state begins anew."""
+    kept: tuple[Named, ...]
+    dropped: tuple[Named, ...]
+    """Not there any more."""
+
+
+def turnover(before: Parts, after: Parts) -> Turnover:
+    """What becomes of the parts of `before`, which `after` began with."""
+    old, new = before.keys(), after.keys()
+    old_names, new_names = ({key[:2] for key in keys} for keys in (old, new))
+    changed = {key[:2] for key in old ^ new}
+    both = old_names & new_names
+    return Turnover(
+        *(
+            tuple(sorted(names))
+            for names in (new_names - old_names, both & changed, both - changed, old_names - new_names)
+        )
+    )

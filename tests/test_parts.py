@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.parts import Parts
+from sidecar.parts import Parts, turnover
 
 
 def test_equal_settings_give_the_same_part_within_one_configuration() -> None:
@@ -80,3 +80,17 @@ def test_every_part_is_kept_made_or_dropped(old: set[int], new: set[int]) -> Non
     assert {number for number in old & new if was[number] is now[number]} == old & new
     assert set(map(id, after.made())) == {id(now[number]) for number in new - old}
     assert set(map(id, after.dropped())) == {id(was[number]) for number in old - new}
+
+
+def test_each_part_is_made_reset_kept_or_dropped() -> None:
+    before = Parts()
+    for name, settings in (("kept", 1), ("changed", 1), ("gone", 1), ("two", 1), ("two", 2)):
+        before.get("breaker", name, settings, object)
+    after = Parts(before)
+    for name, settings in (("kept", 1), ("changed", 2), ("new", 1), ("two", 1)):
+        after.get("breaker", name, settings, object)
+    found = turnover(before, after)
+    assert found.made == (("breaker", "new"),)
+    assert found.reset == (("breaker", "changed"), ("breaker", "two"))
+    assert found.kept == (("breaker", "kept"),)
+    assert found.dropped == (("breaker", "gone"),)
