@@ -1,23 +1,35 @@
 """The JSON Schema of the policy file as it is written, for editors.
 
 Pydantic tells what a value is once read. In the file a `${NAME}` may stand for
-any value that is no table, so each gets that as a further shape.
+any value that is no table, so each gets that as a further shape; defaults are
+told as one writes them, and what protocols have instead in the descriptions.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from sidecar.settings.protocols import PRESETS
 from sidecar.settings.root import Settings
+from sidecar.settings.values import DURATION, SIZE
+from sidecar.settings.written import by_protocol, duration, size
 
 _WHOLE = {"type": "string", "pattern": r"^\$\{[^}]+\}$", "description": "A variable: ${NAME} or ${NAME:-default}."}
 _WITHIN = {"type": "string", "pattern": r"\$\{", "description": "Text with a variable: ${NAME} or ${NAME:-default}."}
+_PRESET = {
+    "RetrySettings": "retry",
+    "TimeoutSettings": "timeout",
+    "CircuitBreakerSettings": "circuit_breaker",
+    "PoolSettings": "pool",
+    "UpstreamSettings": "upstream",
+}
+"""Whose keys a protocol may have values of its own for, and where those stand in a preset."""
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12."""
     schema = Settings.model_json_schema()
-    tables = {name: _table(table) for name, table in schema.pop("$defs").items()}
+    tables = {name: _table(table, name) for name, table in schema.pop("$defs").items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "sidecar.toml",
@@ -26,17 +38,53 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _table(schema: dict[str, Any]) -> dict[str, Any]:
-    properties = {name: _property(value) for name, value in schema["properties"].items()}
-    return {**_without(schema, "title"), "properties": properties}
+def _table(schema: dict[str, Any], name: str = "") -> dict[str, Any]:
+    properties = {key: _property(value, _by_protocol(name, key)) for key, value in schema["properties"].items()}
+    return {**_without(schema, "title"), "description": _prose(schema["description"]), "properties": properties}
 
 
-def _property(schema: dict[str, Any]) -> dict[str, Any]:
+def _by_protocol(table: str, key: str) -> dict[str, Any]:
+    """What protocols have in place of the default."""
+    found: dict[str, Any] = {}
+    for protocol, preset in PRESETS.items():
+        own = getattr(preset, _PRESET[table]) if table in _PRESET else {}
+        if key in own:
+            found[protocol] = own[key]
+        elif key == "deadline" and preset.deadline != PRESETS["http"].deadline:
+            found[protocol] = preset.deadline
+        elif (table, key) == ("UpstreamSettings", "concurrency") and preset.concurrency:
+            wait = cast("float", preset.concurrency["max_wait"])
+            found[protocol] = {**preset.concurrency, "max_wait": duration(wait)}
+    return found
+
+
+def _property(schema: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """Without what pydantic makes up: a title from the name, the absent value null, defaults of whole tables."""
     told: dict[str, Any] = {key: schema[key] for key in ("description", "default") if key in schema}
+    told["description"] = _prose(told["description"])
     if isinstance(told.get("default"), dict) or told.get("default", 0) is None:
         del told["default"]
-    return {**told, **_value(_without(schema, "title", "description", "default"))}
+    value = _value(_without(schema, "title", "description", "default"))
+    if "default" in told:
+        told["default"] = _written(told["default"], value)
+    if own:
+        told["description"] += f" {by_protocol({name: _written(each, value) for name, each in own.items()})}."
+    return {**told, **value}
+
+
+def _prose(text: str) -> str:
+    """A docstring is wrapped for those who read the source."""
+    return " ".join(text.split())
+
+
+def _written(default: Any, schema: dict[str, Any]) -> Any:
+    """As one writes it in the file."""
+    patterns = {shape.get("pattern") for shape in schema.get("anyOf", [])}
+    if isinstance(default, str | dict):
+        return default
+    if DURATION in patterns:
+        return duration(default)
+    return size(default) if SIZE in patterns else default
 
 
 def _value(schema: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,9 @@ class ModelTargetSettings(Frozen):
     max_tokens: Int | None = Field(None, ge=1)
     """Sent where a translated request needs one and the caller set none; unset: 4096."""
     prefill: Flag = False
-    """The model goes on from the beginning of an answer that it is given, as `on_break = "continue"` needs it."""
+    """The model goes on from an answer's beginning that it is given, which `on_break = "continue"` needs. Not all can:
+    newer Claude models and OpenAI's own refuse it.
+    """
 
     @property
     def static(self) -> str:
@@ -50,17 +52,22 @@ class ModelSettings(Frozen):
     """`[models.NAME]`: what stands behind a model's name, on every route that leads to an LLM provider."""
 
     chain: Items[Annotated[ModelTargetSettings, BeforeValidator(_target), Also(type="string")]] = ()
-    """In order of fallback: `"upstream/model"`, or a table with `upstream` and `model`."""
+    """In order of fallback, at least one: `"upstream/model"`, or a table. The last may be `"static/NAME"`."""
 
 
 class StaticSettings(Frozen):
     """`[static.NAME]`: a last link for a chain, `static/NAME`; it answers whatever came before."""
 
     status: Int = Field(503, ge=200, le=599)
-    grpc_code: GrpcCode = "UNAVAILABLE"
-    grpc_message: str = ""
+    """The status."""
     headers: Headers = Field(default_factory=Table, repr=False)
+    """Header fields; to a gRPC call they stand behind the status."""
     body: str = ""
+    """The body, as text."""
+    grpc_code: GrpcCode = "UNAVAILABLE"
+    """To a gRPC call: the status …"""
+    grpc_message: str = ""
+    """… and its text."""
 
     @property
     def decides(self) -> bool:

@@ -12,16 +12,20 @@ class RedisSettings(Frozen):
     """`[redis]`: for limits with `store = "redis"`."""
 
     url: RedisUrl = "redis://127.0.0.1:6379/0"
+    """Where it is."""
     on_failure: Literal["local", "reject"] = "local"
     """Without Redis: count locally and say so, or refuse."""
     share_breakers: Flag = False
+    """Breakers open for all sidecars at once."""
 
 
 class TelemetrySettings(Frozen):
     """`[telemetry]`: log and metrics."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that a line must be worth to be written."""
     log_format: Literal["json", "console"] = "json"
+    """For machines, or for people."""
     access_log: Access = True
     """A line for each finished call, for what went wrong only (`errors`), or for none."""
     access_log_sample: Number = Field(1.0, ge=0, le=1)
@@ -38,4 +42,4 @@ class AdminSettings(Frozen):
     """`[admin]`: who may change things."""
 
     token: Credential = Field("", repr=False)
-    """Needed for every change; off loopback also for every read."""
+    """Needed for every change; off loopback also for every read. Sent as `Authorization: Bearer`."""

@@ -39,17 +39,18 @@ class RetrySettings(Frozen):
     max_attempts: Int = Field(6, ge=1)
     """Attempts of one call over its whole chain; one is always kept for each target still to come."""
     backoff: Seconds = 0.1
-    """Wait before the second try; openai and anthropic: 500ms."""
+    """Wait before the second try."""
     max_backoff: Seconds = 5.0
-    """Longest wait of the growing backoff; openai and anthropic: 8s."""
+    """Longest wait of the growing backoff."""
     multiplier: Number = Field(2.0, ge=1)
     """Each wait is so many times the one before."""
     jitter: Number = Field(0.5, ge=0, le=1)
     """A wait is uniform within ± this share; on a Retry-After jitter only adds."""
     statuses: Items[Status] = (408, 409, 429, 500, 502, 503, 504, 529)
-    """Statuses that are tried again on the same target, where the call allows it at all."""
+    """Statuses that are tried again on the same target, where the call allows it at all; 409 never is over plain HTTP.
+    """
     grpc_codes: Items[GrpcCode] = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED")
-    """gRPC codes that are tried again on the same target."""
+    """gRPC codes that are tried again on the same target, likewise."""
     patience: Seconds = 5.0
     """Longest Retry-After that is waited out while another target is left."""
     max_retry_after: Seconds = 60.0
@@ -59,24 +60,26 @@ class RetrySettings(Frozen):
     budget: Number = Field(0.2, ge=0)
     """Retries on the same target as a share of an upstream's calls over the last 10 s; fallback does not pay."""
     budget_min_per_second: Number = Field(3.0, ge=0)
-    """Retries that are always allowed."""
+    """Retries that are always allowed, so that a quiet upstream has some."""
     replay_buffer: Bytes = 1024**2
-    """A longer request body is streamed and cannot be sent again; openai and anthropic: 32MiB."""
+    """A longer request body is streamed and cannot be sent again."""
 
 
 class TimeoutSettings(Frozen):
     """`timeout`: `"0s"` switches one off."""
 
     connect: Seconds = 2.0
-    """Time to connect; openai and anthropic: 5s."""
+    """Time to connect, and to wait for a place in a full pool."""
     attempt: Seconds = 20.0
-    """Time to evidence, while another attempt could follow; off for grpc, openai and anthropic."""
+    """Time of one attempt until the reply begins, while another could follow; the last has what is left of the
+    deadline.
+    """
     first_token: Seconds = 0.0
-    """Time to the first content of an LLM stream. Openai and anthropic, while another attempt could follow: 60s, or 5m
-    when reasoning is asked for; what is set always holds.
+    """LLM providers: time until a stream's first content. What the file sets always holds; what it does not set (5m
+    when the request asks for reasoning or thinking) only while another attempt could follow.
     """
     idle: Seconds = 300.0
-    """Longest silence inside a reply; off for c-gateway, router and grpc."""
+    """Longest silence inside a reply."""
 
 
 class CircuitBreakerSettings(Frozen):
@@ -99,7 +102,7 @@ class CircuitBreakerSettings(Frozen):
     probes: Int = Field(1, ge=1)
     """Calls at once while half-open."""
     probe_timeout: Seconds = Field(5.0, gt=0)
-    """A probe without evidence gives its place back after this; openai and anthropic: 10s."""
+    """A probe whose reply has not begun by then gives its place back."""
     failure_statuses: Items[Status] = (500, 502, 503, 504, 529)
     """Statuses that count as a failure."""
     slow_call: Seconds = 0.0
@@ -107,39 +110,45 @@ class CircuitBreakerSettings(Frozen):
 
 
 class RateLimitSettings(Frozen):
-    """`rate_limit`: how many calls may start per time. All windows that are set take, or none does."""
+    """`rate_limit`: how many calls may start per time. Leaky buckets: after a burst, calls pass evenly spaced. All
+    windows that are set take the call, or none does. `false` switches it off.
+    """
 
     per_second: Int = Field(0, ge=0)
-    """0: no such window."""
+    """Calls per second; 0: no such window."""
     per_minute: Int = Field(0, ge=0)
-    """0: no such window."""
+    """Calls per minute; 0: no such window."""
     per_hour: Int = Field(0, ge=0)
-    """0: no such window."""
+    """Calls per hour; 0: no such window."""
     per_day: Int = Field(0, ge=0)
-    """0: no such window."""
+    """Calls per day; 0: no such window."""
     tokens_per_minute: Int = Field(0, ge=0)
-    """LLM tokens, input and output; an estimate is taken and corrected by what was used. 0: no such window."""
+    """Tokens of LLM calls, input and output: an estimate is taken before the call and corrected by what the provider
+    tells. Only where a target is an LLM provider. 0: no such window.
+    """
     burst: Int = Field(0, ge=0)
-    """How many may start at once, in the shortest window; 0: its count."""
+    """How many may start at once, in the shortest window; 0: as many as it allows."""
     key: LimitKey = "global"
-    """Per whom: `global`, `ip`, `header:NAME`, `api_key`."""
+    """Per whom: `global`, `ip`, `api_key` (`X-API-Key`, else `Authorization`), `header:NAME`. Calls without it share
+    one bucket.
+    """
     max_wait: Seconds = 0.0
     """How long a call waits for its turn before it is refused."""
     max_keys: Int = Field(100_000, ge=1)
-    """How many busy buckets are kept; new keys beyond it share one."""
+    """Busy buckets that are kept; new keys beyond it share one."""
     store: Literal["local", "redis"] = "local"
     """Where the count is kept."""
 
 
 class ConcurrencySettings(Frozen):
-    """`concurrency`: how many calls may be in flight, and how many may wait for a place."""
+    """`concurrency`: how many calls may be in flight, and how many may wait for a place. `false` switches it off."""
 
     max: Int = Field(100, ge=1)
     """Calls in flight."""
     queue: Int = Field(0, ge=0)
-    """Calls that wait for a place."""
+    """Calls that wait for a place, first come, first served."""
     max_wait: Seconds = 0.0
-    """How long one waits at most."""
+    """How long one waits at most, before 503 `overloaded`."""
     adaptive: Flag = False
     """Find the best `max` by latency."""
 
@@ -176,24 +185,33 @@ class UpstreamPolicy(Frozen):
     """The tables that an upstream asks."""
 
     timeout: TimeoutSettings = TimeoutSettings()
+    """How long each step may take."""
     circuit_breaker: Switchable[CircuitBreakerSettings] = CircuitBreakerSettings()
+    """When a target is left alone; `false`: never."""
 
 
 class RoutePolicy(Frozen):
     """The tables that a route asks."""
 
     deadline: Seconds = 300.0
-    """Time until evidence; unset: the longest that the protocols of the chain have."""
+    """Of a call, until its reply begins; a stream may last longer. Unset: the longest that the protocols of the chain
+    have.
+    """
     retry: RetrySettings = RetrySettings()
+    """When and how often an attempt is made again on the same target."""
 
 
 class SharedPolicy(Frozen):
     """The optional tables, off when absent."""
 
     rate_limit: Switchable[RateLimitSettings] = None
+    """How many calls may start per time; unset: any number."""
     concurrency: Switchable[ConcurrencySettings] = None
+    """How many calls may be in flight; unset: any number."""
     hedge: Switchable[HedgeSettings] = None
+    """A second attempt before the first has failed; unset: none."""
     cache: Switchable[CacheSettings] = None
+    """Answers that are kept and given again; unset: none."""
 
 
 class PolicySettings(UpstreamPolicy, RoutePolicy, SharedPolicy):

@@ -16,13 +16,24 @@ class Settings(Frozen):
     """A sidecar's policy file."""
 
     listen: ListenSettings = ListenSettings()
+    """Where callers come in."""
     limits: LimitsSettings = LimitsSettings()
+    """Guards on what callers may send."""
     policies: Table[PolicySettings] = Field(default_factory=Table)
+    """What routes and upstreams that name one start from; each starts from `policies.default`."""
     upstreams: Table[UpstreamSettings] = Field(default_factory=Table)
+    """Whom the sidecar calls, and how."""
     routes: Table[RouteSettings] = Field(default_factory=Table)
+    """Which calls go where."""
     models: Table[ModelSettings] = Field(default_factory=Table)
+    """What stands behind a model's name."""
     static: Table[StaticSettings] = Field(default_factory=Table)
+    """Answers for the last link of a chain."""
     faults: Table[FaultSettings] = Field(default_factory=Table)
+    """Chaos for testing one's own application."""
     redis: RedisSettings = RedisSettings()
+    """What limits with `store = "redis"` are counted in."""
     telemetry: TelemetrySettings = TelemetrySettings()
+    """Log and metrics."""
     admin: AdminSettings = AdminSettings()
+    """Who may change things."""

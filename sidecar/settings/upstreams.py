@@ -14,7 +14,7 @@ Protocol = Literal["http", "c-gateway", "grpc", "router", "openai", "anthropic"]
 
 
 class HealthSettings(Frozen):
-    """`health`: an active check; an upstream that fails it rests."""
+    """`health`: an active check of every address; the upstream rests while none passes."""
 
     path: PathText
     """Asked with GET; a 2xx is healthy."""
@@ -28,7 +28,9 @@ class PoolSettings(Frozen):
     """`pool`: connections to each address of an upstream."""
 
     max: Int = Field(100, ge=0)
-    """Connections at once, 0 = no limit (so for openai, anthropic); a full pool waits `connect`, then `overloaded`."""
+    """Connections at once, 0: no limit. A full pool makes a call wait `timeout.connect`, then the next target is asked,
+    or 503 `overloaded`.
+    """
     idle: Int = Field(100, ge=0)
     """Idle connections that are kept."""
     idle_timeout: Seconds = 90.0
@@ -69,17 +71,22 @@ class UpstreamSettings(UpstreamPolicy, SharedPolicy):
     """`[upstreams.NAME]`; any policy table beside `policy` overrides it key by key."""
 
     protocol: Protocol = "http"
-    """What it speaks, and which values hold where the file says nothing."""
+    """What it speaks, and which values hold where the file says nothing; `openai` is any server that speaks its API."""
     url: Url | None = None
-    """`http://host:port/base`, `https://…`, `unix:/path`; for grpc `grpc://…`, `grpcs://…`."""
+    """`http://host:port/base`, `https://…` or `unix:/path`; for gRPC `grpc://host:port`, `grpcs://…` or `unix:/path`.
+    """
     urls: Items[Url] = ()
-    """Several addresses instead of `url`: two random choices, fewer in flight."""
+    """Several addresses instead of `url`: two random choices, fewer in flight. Three failures in a row set one aside
+    for 1s, doubling to 30s.
+    """
     headers: Headers = Field(default_factory=Table, repr=False)
     """Set on every request; an empty value is not sent."""
     default_headers: Headers = Field(default_factory=Table, repr=False)
     """Set where the caller sent none; an empty value is not sent."""
     query: Table[Secret] = Field(default_factory=Table, repr=False)
-    """Parameters added to the query of every request, instead of the caller's of that name; an empty value is not."""
+    """Parameters added to the query of every request, instead of the caller's of that name; an empty value is not sent.
+    Not for grpc, router and c-gateway.
+    """
     auth: Literal["bearer", "api-key"] | None = None
     """How `api_key` is sent: `Authorization: Bearer`, or `x-api-key` (http, grpc, openai: `api-key`). Unset: bearer for
     http, grpc and openai, else api-key.
@@ -89,22 +96,29 @@ class UpstreamSettings(UpstreamPolicy, SharedPolicy):
     policy: str = "default"
     """The name of a policy."""
     health: HealthSettings | None = None
+    """An active check; unset: none."""
     pool: PoolSettings = PoolSettings()
+    """Connections to each address."""
     reuse: Flag = True
-    """False: one connection per request; so for c-gateway."""
+    """False: one connection per request."""
     finish: Flag = False
-    """A cancelled call's connection is read to its end in the background; so for c-gateway."""
+    """A cancelled call's connection is read to its end in the background."""
     host: Annotated[str, AfterValidator(_host)] = "upstream"
     """The `Host` sent: `upstream` (the URL's), `caller` (as received), or a name."""
     via: Flag = True
-    """Send `Via`; false for c-gateway, openai, anthropic."""
+    """Send `Via`, by which loops are found."""
     forwarded: Flag = False
     """Send `X-Forwarded-For`, `-Host` and `-Proto`."""
     tls: TlsClientSettings = TlsClientSettings()
+    """For `https` and `grpcs`."""
     proxy: ProxyUrl = ""
-    """A forward proxy; empty: the usual environment, never for loopback, unix or single-label hosts."""
+    """A forward proxy; empty: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, never for loopback, unix sockets or names
+    without a dot.
+    """
     unary: Items[str] = ()
-    """gRPC methods known to be unary: `pkg.Service/Method`, or a prefix with `*`."""
+    """For grpc: methods known to be one message each way, which cost less: `package.Service/Method`, or a prefix with
+    `*`.
+    """
     keepalive: KeepaliveSettings | None = None
     """gRPC pings; unset: none."""
 

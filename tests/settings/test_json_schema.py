@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 
 from sidecar.settings.json_schema import json_schema
+from sidecar.settings.protocols import PRESETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCHEMA = json_schema()
 CHECKER = jsonschema.Draft202012Validator(SCHEMA)
@@ -90,3 +95,46 @@ def test_nothing_is_null_and_nothing_is_titled_by_machine() -> None:
 def test_every_table_is_closed() -> None:
     tables = [SCHEMA, *SCHEMA["$defs"].values()]
     assert all(table["additionalProperties"] is False for table in tables)
+
+
+def keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each key of each table."""
+    for name, table in [("", SCHEMA), *SCHEMA["$defs"].items()]:
+        for key, value in table["properties"].items():
+            yield name, key, value
+
+
+def test_every_table_and_every_key_is_described_on_one_line() -> None:
+    told = [SCHEMA["description"], *(table["description"] for table in SCHEMA["$defs"].values())]
+    told += [value.get("description", f"{name}.{key} has none\n") for name, key, value in keys()]
+    assert [text for text in told if "\n" in text or not text] == []
+
+
+def test_defaults_are_told_as_one_writes_them() -> None:
+    for name, key, value in keys():
+        if "default" in value:
+            part = {**value, "$defs": SCHEMA["$defs"]}
+            assert jsonschema.Draft202012Validator(part).is_valid(value["default"]), f"{name}.{key}"
+    assert SCHEMA["$defs"]["LimitsSettings"]["properties"]["drain"]["default"] == "25s"
+    assert SCHEMA["$defs"]["LimitsSettings"]["properties"]["max_held_bytes"]["default"] == "64MiB"
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "told"),
+    [
+        ("PolicySettings", "deadline", 'c-gateway, router: `"60s"`; grpc: `"0s"`; openai, anthropic: `"10m"`.'),
+        ("RetrySettings", "replay_buffer", 'openai, anthropic: `"32MiB"`.'),
+        ("PoolSettings", "max", "openai, anthropic: `0`."),
+        ("UpstreamSettings", "via", "c-gateway, openai, anthropic: `false`."),
+        ("UpstreamSettings", "concurrency", 'c-gateway: `{ max = 1, queue = 64, max_wait = "5s" }`.'),
+    ],
+)
+def test_what_protocols_have_instead_is_told(table: str, key: str, told: str) -> None:
+    assert SCHEMA["$defs"][table]["properties"][key]["description"].endswith(f". {told}")
+
+
+def test_whatever_a_preset_holds_is_told() -> None:
+    for protocol, preset in PRESETS.items():
+        own = {*preset.retry, *preset.timeout, *preset.circuit_breaker, *preset.pool, *preset.upstream}
+        told = {key for _, key, value in keys() if f"{protocol}:" in value["description"].replace(",", ":")}
+        assert own <= told
