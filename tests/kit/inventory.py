@@ -23,6 +23,9 @@ OF_A_GENERATION = {
 }  # fmt: skip
 """Names of the types of which a generation has some."""
 
+EXECUTOR = "asyncio_"
+"""The loop's own threads: it makes a few more when it likes, and keeps them."""
+
 EVERY = 0.02
 """Seconds from look to look: nothing tells when grpcio's threads have closed what they had open."""
 
@@ -32,7 +35,8 @@ def held() -> Counter[str]:
     gc.collect()
     found = Counter(name for each in gc.get_objects() if (name := type(each).__name__) in OF_A_GENERATION)
     found.update(f"task {getattr(task.get_coro(), '__qualname__', '')}" for task in asyncio.all_tasks())
-    found.update(f"thread {thread.name}" for thread in threading.enumerate())
+    threads = (thread.name for thread in threading.enumerate())
+    found.update(f"thread {name}" for name in threads if not name.startswith(EXECUTOR))
     found.update(descriptors())
     return found
 

@@ -33,6 +33,15 @@ grpc = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 [limits]
 keepalive = "75s"
+[routes.web]
+match = { path = "/api/*" }
+chain = ["web"]
+[routes.rpc]
+match = { grpc = "*" }
+chain = ["rpc"]
+[routes.llm]
+match = { path = "/v1/*" }
+chain = ["llm"]
 [upstreams.web]
 url = "WEB"
 headers = { X-Policy = "first" }
@@ -44,16 +53,8 @@ headers = { X-Policy = "first" }
 [upstreams.llm]
 protocol = "openai"
 url = "WEB/v1"
-[routes.web]
-match = { path = "/api/*" }
-chain = ["web"]
-[routes.rpc]
-match = { grpc = "*" }
-chain = ["rpc"]
-[routes.llm]
-match = { path = "/v1/*" }
-chain = ["llm"]
 """
+"""No part of it from its beginning is a policy, since routes stand before what they lead to."""
 
 CHANGES: dict[str, list[tuple[str, str]]] = {
     "as it was": [],
@@ -110,6 +111,11 @@ class Stage:
     generations: dict[int, str] = field(default_factory=lambda: {1: "first"})
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
+    @property
+    def generation(self) -> int:
+        """The one that is live."""
+        return self.sidecar.runtime.engine.generation
+
     def policy(self, name: str = "as it was") -> Policy:
         """The policy with that change, in a text that never was before."""
         text = self.first
@@ -143,6 +149,11 @@ class Stage:
         self.generations[generation] = policy.told
         return generation
 
+    async def told(self, message: str, *, since: int) -> dict[str, Any]:
+        """The first line with these words that the log has had since it had so many."""
+        log = self.sidecar.log
+        return await log.line(lambda line: message in line["message"] and log.lines.index(line) >= since)
+
     async def ask(self, path: str) -> Any:
         """What the admin listener says there."""
         async with self.admin.get(path) as answer:
@@ -161,11 +172,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def reload_stage(first: str = BASE) -> AsyncIterator[Stage]:
-    """A sidecar before one service of HTTP and one of gRPC; `WEB` and `RPC` in its policy are their URLs."""
+async def reload_stage(first: str = BASE, *, watched: bool = False) -> AsyncIterator[Stage]:
+    """A sidecar before one service of HTTP and one of gRPC; `WEB` and `RPC` in its policy are their URLs.
+
+    `watched`: it sees by itself that its file has changed.
+    """
     async with WebService() as web, rpc_service(echo_and_tell) as rpc:
         urls = {"WEB": web.url, "RPC": rpc.url}
-        async with running(named(first, urls)) as sidecar, aiohttp.ClientSession(sidecar.admin) as admin:
+        async with (
+            running(named(first, urls), watched=watched) as sidecar,
+            aiohttp.ClientSession(sidecar.admin) as admin,
+        ):
             yield Stage(sidecar, web, rpc, first, urls, admin)
 
 

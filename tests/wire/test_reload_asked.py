@@ -12,7 +12,7 @@ import pytest
 
 from sidecar.daemon import handle_signals
 from tests.kit.reload_stage import reload_stage
-from tests.kit.reloading import nothing_left
+from tests.kit.reloading import by_post, nothing_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from tests.kit.reload_stage import Policy, Stage
 
 TIMES = 100
-
-
-async def by_post(stage: Stage, policy: Policy) -> int:
-    return await stage.post(policy)
 
 
 async def by_signal(stage: Stage, policy: Policy) -> int:
