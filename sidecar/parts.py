@@ -53,6 +53,10 @@ class Parts:
         """Parts of before that are not asked for any more."""
         return [part for key, part in self._before.items() if key not in self._parts]
 
+    def forget_before(self) -> None:
+        """The configuration before is over: what it alone had need not be kept in memory."""
+        self._before = {}
+
 
 class Turnover(NamedTuple):
     """What becomes of parts when another configuration is swapped in: each kind and name in one of the four, sorted."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sidecar.config import load
 from sidecar.config.places import dotted
 from sidecar.errors import ConfigError, Mistake
+from sidecar.parts import turnover
 from sidecar.runtime import Runtime, build
 from sidecar.telemetry.process_log import set_level
 from sidecar.telemetry.start import access_log_to, process_log_to
@@ -155,16 +156,13 @@ class Reloading:
 
 
 async def retire(before: Runtime, after: Runtime) -> dict[str, list[str]]:
-    """Close what only the old runtime had; what was made, kept and dropped, by kind and name."""
-    old, new = before.parts.keys(), after.parts.keys()
+    """Close what only the old runtime had; what was made, reset, kept and dropped, by kind and name."""
+    told = turnover(before.parts, after.parts)._asdict()
     for part in after.parts.dropped():
         if isinstance(part, HttpService | GrpcUpstream):
             await part.aclose()
-    return {
-        "made": sorted({f"{kind} {name}" for kind, name, _ in new - old}),
-        "kept": sorted({f"{kind} {name}" for kind, name, _ in new & old}),
-        "dropped": sorted({f"{kind} {name}" for kind, name, _ in old - new}),
-    }
+    after.parts.forget_before()
+    return {how: [" ".join(named).strip() for named in parts] for how, parts in told.items()}
 
 
 def _unusable(loaded: Loaded, error: OSError) -> ConfigError:

@@ -147,7 +147,7 @@ async def test_a_reload_is_swapped_in_between_two_calls() -> None:
         await peer.request()
         sidecar.file.write_text(sidecar.file.read_text().replace(old.url, new.url))
         told = await sidecar.daemon.reload()
-        assert (told["generation"], "http a" in told["made"], "breaker a" in told["kept"]) == (2, True, True)
+        assert (told["generation"], "http a" in told["reset"], "breaker a" in told["kept"]) == (2, True, True)
         assert (await sidecar.ask("/2")).fields["x-sidecar-config"] == "2"
         peer.say(reply(body=b"from the old one"))
         answer = await caller.answer()

@@ -261,5 +261,5 @@ async def test_a_renewed_certificate_of_an_upstream_makes_another_client(
         assert "http a" in (await sidecar.daemon.reload())["kept"]
         shutil.copy(new.ca, tmp_path / "ca.pem")
         changed = await sidecar.daemon.reload()
-        assert "http a" in changed["made"]
+        assert "http a" in changed["reset"]
         assert "breaker a" in changed["kept"]
