@@ -28,8 +28,7 @@ Links = tuple[str, ...]
 class Change:
     """One thing that differs. Values are plain JSON, secrets `***`; of tables they are what the file sets of them."""
 
-    key: str
-    """As one writes it: `policies.default.retry.tries`."""
+    place: Place
     kind: Literal["changed", "added", "removed"]
     before: Any
     """None where it is added, False where a table was off."""
@@ -39,8 +38,13 @@ class Change:
     line_after: int = 0
     targets: Links = ()
     """Those whose value it is, where it differs by protocol; empty: all."""
-    reaches: tuple[str, ...] = ()
-    """What else has another value by it: `routes.r.retry.tries`."""
+    reaches: tuple[Place, ...] = ()
+    """What else has another value by it."""
+
+    @property
+    def key(self) -> str:
+        """As one writes it: `policies.default.retry.tries`."""
+        return dotted(self.place)
 
 
 @dataclass(slots=True)
@@ -129,23 +133,23 @@ def _told(old: _Side, new: _Side) -> list[Change]:
         side.tree["routes"][name]["retry"] = next(iter(side.retries[name].values()), {})
     found = [*_compared(old.tree, new.tree, ()), *_retries(old, new)]
     by_place = {one.path: one for one in found if not one.links}
-    reached: dict[Place, list[str]] = {}
+    reached: dict[Place, list[Place]] = {}
     own = []
     for one in found:
         root = _root(one, by_place)
         if root is one:
             own.append(one)
         else:
-            reached.setdefault(root.path, []).append(dotted(one.path))
+            reached.setdefault(root.path, []).append(one.path)
     own.sort(key=_order)
     return [_change(one, old, new, tuple(sorted(set(reached.get(one.path, ()))))) for one in own]
 
 
-def _change(found: _Found, old: _Side, new: _Side, reaches: tuple[str, ...]) -> Change:
+def _change(found: _Found, old: _Side, new: _Side, reaches: tuple[Place, ...]) -> Change:
     path, before, after, links = found
     own = path if found.whole else ()
     return Change(
-        key=dotted(path),
+        place=path,
         kind="added" if before is None else "removed" if after is None else "changed",
         before=None if before is None else old.written(before, own),
         after=None if after is None else new.written(after, own),

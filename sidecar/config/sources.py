@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator
 
 from sidecar.config.effective import Held
 from sidecar.config.places import dotted, line_of
 from sidecar.config.resolve import Layer, origin, stack
 from sidecar.config.view import plain
+from sidecar.settings.shape import model_at
 from sidecar.settings.values import Bytes, Seconds
 
 if TYPE_CHECKING:
@@ -66,7 +67,17 @@ class Sources:
 
 def unit_of(table: Frozen, key: str) -> str:
     """`s` for a duration, `bytes` for a size, else nothing."""
-    validators = [one for one in type(table).model_fields[key].metadata if isinstance(one, BeforeValidator)]
+    return _unit_in(type(table), key)
+
+
+def unit_at(place: Place) -> str:
+    """The same by the place of a value in the file."""
+    model, key = model_at(place[:-1]), str(place[-1]) if place else ""
+    return "" if model is None or key not in model.model_fields else _unit_in(model, key)
+
+
+def _unit_in(model: type[BaseModel], key: str) -> str:
+    validators = [one for one in model.model_fields[key].metadata if isinstance(one, BeforeValidator)]
     return next((unit for unit, kind in (("s", Seconds), ("bytes", Bytes)) if _validator(kind) in validators), "")
 
 

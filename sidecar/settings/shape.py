@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 def keys_at(place: Sequence[str | int]) -> tuple[str, ...]:
     """The keys that the table at `place` takes; none where names are free or no table can stand."""
+    model = model_at(place)
+    return tuple(model.model_fields) if model is not None else ()
+
+
+def model_at(place: Sequence[str | int]) -> type[BaseModel] | None:
+    """What the table at `place` is read into; None where names are free or no table can stand."""
     kind: Any = Settings
     for part in place:
         kind = _below(kind, part)
-    return tuple(kind.model_fields) if _is_model(kind) else ()
+    return kind if _is_model(kind) else None
 
 
 def _below(kind: Any, part: str | int) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sidecar.config.resolve import resolve_route, resolve_upstream, route_layers, upstream_layers
-from sidecar.config.sources import Sources, unit_of
+from sidecar.config.sources import Sources, unit_at, unit_of
 from sidecar.settings import CircuitBreakerSettings, LimitsSettings, RetrySettings
 from sidecar.settings.protocols import PRESETS
 from tests.kit.policy_file import load
@@ -90,3 +90,20 @@ def test_a_value_has_its_unit(table: Any, key: str, unit: str) -> None:
 def test_a_password_in_a_url_is_not_shown() -> None:
     sources, _ = sources_of()
     assert sources.value("http://me:pw@host/", ("upstreams", "a", "url"))["value"] == "http://***@host/"
+
+
+@pytest.mark.parametrize(
+    ("place", "unit"),
+    [
+        (("routes", "r", "retry", "backoff"), "s"),
+        (("limits", "max_body_bytes"), "bytes"),
+        (("upstreams", "u", "health", "interval"), "s"),
+        (("routes", "r", "retry", "tries"), ""),
+        (("upstreams", "u", "headers", "X"), ""),
+        (("routes", "r"), ""),
+        (("nothing", "below"), ""),
+        ((), ""),
+    ],
+)
+def test_the_unit_of_a_place(place: tuple[str, ...], unit: str) -> None:
+    assert unit_at(place) == unit

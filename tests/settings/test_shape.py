@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.settings.shape import keys_at
+from sidecar.settings.shape import keys_at, model_at
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,4 @@ def test_a_table_takes_its_keys(place: tuple[str | int, ...], key: str) -> None:
 )
 def test_elsewhere_names_are_free_or_there_are_none(place: tuple[str | int, ...]) -> None:
     assert keys_at(place) == ()
+    assert model_at(place) is None
