@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit.commands import PYTHON, ROOT, SIDECAR, answers, free_port, process, shell, shell_blocks
+from tests.kit.addresses import free_port
+from tests.kit.commands import PYTHON, ROOT, SIDECAR, answers, process, shell, shell_blocks
 from tests.kit.node import INSTALL
 from tests.kit.transcript import blocks, terminal
 

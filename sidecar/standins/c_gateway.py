@@ -32,6 +32,7 @@ from sidecar.standins.c_gateway_faults import WELL, GatewayFault, GatewayKind
 from sidecar.standins.c_gateway_limits import Limits
 from sidecar.standins.c_gateway_router import Mode
 from sidecar.standins.c_gateway_routes import Routes, for_router
+from sidecar.standins.kept_port import KeptPort
 from sidecar.standins.raw import LINGER_ZERO
 from sidecar.standins.switching import Switching
 
@@ -90,6 +91,7 @@ class CGateway:
         self._since_switch = 0
         self._process: asyncio.Task[None] | None = None
         self._listener: socket.socket | None = None
+        self._kept = KeptPort()
         self._streams: dict[socket.socket, bytes] = {}
         self._routes = self._born()
         self._switching = Switching(self._become, WELL)
@@ -127,7 +129,10 @@ class CGateway:
     async def stop(self) -> None:
         """Close the port and every connection. A bug in the stand-in itself is raised here."""
         self._switching.forget()
-        await self._close()
+        try:
+            await self._close()
+        finally:
+            self._kept.give_up()
 
     async def switch(self, fault: GatewayFault) -> None:
         """Behave like this from the next request on; `lasts` seconds, if the fault has an end. The dead stay dead."""
@@ -167,6 +172,7 @@ class CGateway:
     def _open(self) -> None:
         if self._listener is not None:
             return
+        self._kept.give_up()
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setblocking(False)
@@ -190,6 +196,7 @@ class CGateway:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+            self._kept.keep(self.host, self.port)
         for connection in self._streams:
             connection.close()
         self._streams.clear()

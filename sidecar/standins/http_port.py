@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from sidecar.standins.kept_port import KeptPort
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -19,6 +21,7 @@ class HttpPort:
         self.port = port
         self._server: web.Server | None = None
         self._socket: asyncio.Server | None = None
+        self._kept = KeptPort()
 
     @property
     def url(self) -> str:
@@ -30,6 +33,7 @@ class HttpPort:
         if self._server is None:
             self._server = web.Server(serve, access_log=None, handler_cancellation=True)
         if self._socket is None:
+            self._kept.give_up()
             self._socket = await asyncio.get_running_loop().create_server(self._server, self.host, self.port)
             self.port = self._socket.sockets[0].getsockname()[1]
 
@@ -38,11 +42,13 @@ class HttpPort:
         if self._socket is not None and self._server is not None:
             self._socket.close()
             self._socket = None
+            self._kept.keep(self.host, self.port)
             for connection in self._server.connections:
                 connection.force_close()
 
     async def _shut(self) -> None:
         """The same for good, and wait until nothing is served any more."""
         self._close()
+        self._kept.give_up()
         if self._server is not None:
             await self._server.shutdown(0)

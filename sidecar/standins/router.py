@@ -21,6 +21,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from sidecar.standins.grpc_faults import HEALTHY, Fault, Kind
+from sidecar.standins.kept_port import KeptPort
 from sidecar.standins.router_access import DEMO_KEY, DEMO_READ_KEY, Access
 from sidecar.standins.router_control import Control
 from sidecar.standins.router_error import RouterError
@@ -82,6 +83,7 @@ class StandIn:
         self.control = None if control is None else Control(self, host, control)
         self._since_switch = 0
         self._server: grpc.aio.Server | None = None
+        self._kept = KeptPort()
         self._switching = Switching(self._become, HEALTHY)
         self._turning = asyncio.Lock()
         """Opening and closing take a moment, in which another switch may come."""
@@ -115,6 +117,7 @@ class StandIn:
         self._switching.forget()
         async with self._turning:
             await self._close()
+            self._kept.give_up()
         if self.control is not None:
             await self.control.stop()
 
@@ -140,6 +143,7 @@ class StandIn:
         for name in {path.split("/")[1] for path in REQUESTS}:
             await serving.set(name, health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(serving, server)
+        self._kept.give_up()
         self.port = server.add_insecure_port(self.target)
         self._server = server  # first: a start that is given up still starts, and must be stopped
         await server.start()
@@ -148,6 +152,7 @@ class StandIn:
         if self._server is not None:
             server, self._server = self._server, None
             await server.stop(None)
+            self._kept.keep(self.host, self.port)
 
     async def _serve(self, path: str, data: bytes, context: Context) -> bytes:
         metadata = tuple(context.invocation_metadata() or ())

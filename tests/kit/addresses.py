@@ -26,12 +26,38 @@ def black_hole() -> Iterator[int]:
         yield port
 
 
+_OUTSIDE = range(20_000, 32_000)
+"""Ports that the kernel gives to nobody who asks for any: on Linux those begin at 32768, elsewhere at 49152."""
+_BLOCK = 100
+
+
+def _ports() -> Iterator[int]:
+    """Each once, in blocks. A block belongs to the process that has bound its first port for UDP, until it ends."""
+    for first in _OUTSIDE[::_BLOCK]:
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", first))
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()  # nothing of ours closes it
+        yield from range(first, first + _BLOCK)
+    raise AssertionError("other tests have taken all ports")
+
+
+_ports_of_this_process = _ports()
+
+
 def free_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+    """A port where nobody listens, and which nobody else is given: neither by the kernel nor by this function, here or
+    in another process. A test may close what listens there, and be refused, and open it again.
+    """
+    while True:
+        port = next(_ports_of_this_process)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class FakeDns:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,15 +25,6 @@ FENCE = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def shell_blocks(document: Path) -> list[str]:
     """The text of each fenced `sh` block, in order."""
     return [match[1] for match in FENCE.finditer(document.read_text())]
-
-
-def free_port() -> int:
-    """A port that was free a moment ago. For processes that must be told theirs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        assert isinstance(port, int)
-        return port
 
 
 @asynccontextmanager

@@ -15,7 +15,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.kit.commands import PYTHON, ROOT, answers, free_port
+from tests.kit.addresses import free_port
+from tests.kit.commands import PYTHON, ROOT, answers
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

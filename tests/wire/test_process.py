@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit.commands import ROOT, SIDECAR, answers, free_port
+from tests.kit.addresses import free_port
+from tests.kit.commands import ROOT, SIDECAR, answers
 from tests.kit.peer import listening
 from tests.kit.process import sidecar_process
 from tests.kit.running import FREE, one, request
