@@ -13,10 +13,17 @@ ANYWHERE = {f"SIDECAR_LISTEN_{name}": "127.0.0.1:0" for name in ("HTTP", "GRPC",
 
 
 @pytest.mark.timeout(90)
-async def test_the_demo_tells_its_whole_story_and_ends_by_itself() -> None:
-    async with process(SIDECAR, "demo", "--seconds", "14", env=ANYWHERE) as demo, asyncio.timeout(60):
+async def test_the_demo_tells_its_whole_story_and_then_waits_for_ctrl_c() -> None:
+    async with process(SIDECAR, "demo", env=ANYWHERE) as demo, asyncio.timeout(60):
+        assert demo.stdout is not None
+        story = ""
+        async for line in demo.stdout:
+            story += line.decode()
+            if b"/v1/messages -H" in line:  # the last of what to type now
+                break
+        demo.send_signal(signal.SIGINT)
         out, _ = await demo.communicate()
-    story = out.decode()
+    story += out.decode()
     assert demo.returncode == 0, story
     for sign in (
         "200 by steady",
@@ -45,6 +52,13 @@ async def test_the_demo_tells_its_whole_story_and_ends_by_itself() -> None:
         "answered well",
     ):
         assert sign in story, story
+
+
+async def test_it_ends_by_itself_after_the_seconds_it_was_given() -> None:
+    async with process(SIDECAR, "demo", "--seconds", "0.5", env=ANYWHERE) as demo, asyncio.timeout(60):
+        out, _ = await demo.communicate()
+    assert demo.returncode == 0, out.decode()
+    assert " answered well" in out.decode()
 
 
 async def test_ctrl_c_ends_it_in_order_in_the_middle_of_a_call() -> None:

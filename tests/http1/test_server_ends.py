@@ -30,7 +30,8 @@ async def stream_two_bytes(request: Request) -> None:
 
 async def test_what_is_sent_during_a_call_is_kept_up_to_a_mark_and_served_after_it() -> None:
     go_on = asyncio.Event()
-    count = 20 * MARK // len(GET)
+    long = GET[:-2] + b"A: %b\r\n\r\n" % bytes(1000).replace(b"\0", b"a")
+    count = 20 * MARK // len(long)
 
     async def serve(request: Request) -> None:
         await go_on.wait()
@@ -40,7 +41,7 @@ async def test_what_is_sent_during_a_call_is_kept_up_to_a_mark_and_served_after_
         caller = await server.caller()
         caller.send(GET)
         await server.until(lambda: bool(server.registry.count) and not server.registry.idle)
-        caller.send(GET * count)
+        caller.send(long * count)
         intake = server.protocols[0]._intake
         await server.until(lambda: intake.kept > MARK)
         for _ in range(20):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sidecar.http1 import server as server_module
 from tests.kit.caller import read_all, serving
 from tests.kit.certificates import make_certificates
 
@@ -40,8 +41,9 @@ async def test_requests_are_served_and_secure(contexts: tuple[ssl.SSLContext, ss
 
 
 async def test_a_bad_request_is_refused_and_the_connection_ends(
-    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(server_module, "LINGER", 0.1)  # TLS has no half-close: the server waits for the caller to leave
     async with serving(_never, tls=contexts[0], client_tls=contexts[1]) as server:
         caller = await server.caller()
         caller.send(b"GET / HTTP/1.1\r\n\r\n")

@@ -17,7 +17,8 @@ from tests.kit.scripted import CLOSE, OK, RESET, SILENCE, reply, scripted
 if TYPE_CHECKING:
     from pathlib import Path
 
-POOL_OF_ONE = 'pool = { max = 1 }\ntimeout = { connect = "50ms" }'
+POOL_OF_ONE = 'pool = { max = 1 }\ntimeout = { connect = "300ms" }'
+"""`connect` is how long a call waits for its turn, and how long the first one may take to connect on a busy machine."""
 
 
 @pytest.fixture(scope="module")
