@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,7 +133,8 @@ def _folders(files: Iterable[str]) -> frozenset[Path]:
     folders: set[Path] = set()
     for name in files:
         path = Path(name)
-        for folder in (path.absolute().parent, path.resolve().parent):
+        real = Path(os.path.realpath(path))  # `Path.resolve` raises for a link that leads to itself
+        for folder in (path.absolute().parent, real.parent):
             if folder.is_dir():
                 folders.add(folder)
     return frozenset(folders)

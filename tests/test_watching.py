@@ -187,6 +187,15 @@ async def test_a_file_that_goes_and_comes_back(tmp_path: Path) -> None:
         assert await one.next() == "first\n"
 
 
+async def test_a_link_to_itself_is_no_file_and_ends_nothing(tmp_path: Path) -> None:
+    async with watched(tmp_path) as one:
+        one.file.unlink()
+        one.file.symlink_to(one.file)
+        assert await one.next() == "gone"
+        renamed(one.file, "second\n")
+        assert await one.next() == "second\n"
+
+
 async def test_a_folder_that_goes_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "POLL", 0.1)
     folder = tmp_path / "policy"
