@@ -7,12 +7,15 @@ told as one writes them, and what protocols have instead in the descriptions.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sidecar.settings.protocols import PRESETS
 from sidecar.settings.root import Settings
-from sidecar.settings.values import DURATION, SIZE
+from sidecar.settings.values import DURATION, SIZE, Frozen
 from sidecar.settings.written import by_protocol, duration, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _WHOLE = {"type": "string", "pattern": r"^\$\{[^}]+\}$", "description": "A variable: ${NAME} or ${NAME:-default}."}
 _WITHIN = {"type": "string", "pattern": r"\$\{", "description": "Text with a variable: ${NAME} or ${NAME:-default}."}
@@ -24,23 +27,41 @@ _PRESET = {
     "UpstreamSettings": "upstream",
 }
 """Whose keys a protocol may have values of its own for, and where those stand in a preset."""
+_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum"}
+"""Pydantic's words for JSON Schema's. It loses them where a validator turns text into the number."""
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12."""
     schema = Settings.model_json_schema()
-    tables = {name: _table(table, name) for name, table in schema.pop("$defs").items()}
+    models = {model.__name__: model for model in _models(Frozen)}
+    tables = {name: _table(table, models[name]) for name, table in schema.pop("$defs").items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "sidecar.toml",
-        **_table(schema),
+        **_table(schema, Settings),
         "$defs": tables,
     }
 
 
-def _table(schema: dict[str, Any], name: str = "") -> dict[str, Any]:
-    properties = {key: _property(value, _by_protocol(name, key)) for key, value in schema["properties"].items()}
+def _models(kind: type[Frozen]) -> Iterator[type[Frozen]]:
+    for model in kind.__subclasses__():
+        yield model
+        yield from _models(model)
+
+
+def _table(schema: dict[str, Any], model: type[Frozen]) -> dict[str, Any]:
+    properties = {
+        key: _property(value, _by_protocol(model.__name__, key), _bounds(model.model_fields[key].metadata))
+        for key, value in schema["properties"].items()
+    }
     return {**_without(schema, "title"), "description": _prose(schema["description"]), "properties": properties}
+
+
+def _bounds(metadata: list[Any]) -> dict[str, float]:
+    """What a number of the key must be, whichever way it is written."""
+    found = ((word, getattr(each, sign, None)) for each in metadata for sign, word in _BOUNDS.items())
+    return {word: bound for word, bound in found if bound is not None}
 
 
 def _by_protocol(table: str, key: str) -> dict[str, Any]:
@@ -58,18 +79,27 @@ def _by_protocol(table: str, key: str) -> dict[str, Any]:
     return found
 
 
-def _property(schema: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def _property(schema: dict[str, Any], own: dict[str, Any], bounds: dict[str, float]) -> dict[str, Any]:
     """Without what pydantic makes up: a title from the name, the absent value null, defaults of whole tables."""
     told: dict[str, Any] = {key: schema[key] for key in ("description", "default") if key in schema}
     told["description"] = _prose(told["description"])
     if isinstance(told.get("default"), dict) or told.get("default", 0) is None:
         del told["default"]
-    value = _value(_without(schema, "title", "description", "default"))
+    value = _bounded(_value(_without(schema, "title", "description", "default")), bounds)
     if "default" in told:
         told["default"] = _written(told["default"], value)
     if own:
         told["description"] += f" {by_protocol({name: _written(each, value) for name, each in own.items()})}."
     return {**told, **value}
+
+
+def _bounded(value: dict[str, Any], bounds: dict[str, float]) -> dict[str, Any]:
+    if "anyOf" in value:
+        return {**value, "anyOf": [_bounded(shape, bounds) for shape in value["anyOf"]]}
+    if value.get("type") not in {"integer", "number"}:
+        return value
+    weaker = ("minimum",) if "exclusiveMinimum" in bounds else ()
+    return {**_without(value, *_BOUNDS, *weaker), **bounds}
 
 
 def _prose(text: str) -> str:

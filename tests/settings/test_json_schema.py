@@ -80,6 +80,11 @@ def test_what_the_loader_takes_fits(text: str) -> None:
         "upstreams.u.health = {}",
         "routes.r.traffic = [{ upstream = 'a' }]",
         "routes.r.chain = 'a'",
+        "faults.f.status = 5",
+        "faults.f.cut_after_tokens = -1",
+        "models.m.chain = [{ upstream = 'a', model = 'b', max_tokens = 0 }]",
+        "limits.max_header_bytes = 255",
+        "policies.p.circuit_breaker.window_time = 0",
     ],
 )
 def test_what_the_loader_refuses_does_not_fit(text: str) -> None:
