@@ -73,6 +73,10 @@ class Reloading:
                 await self._reload(by_itself=True)
             except ConfigError:  # it is in the log
                 return False
+            except Exception as error:  # a bug of ours: the sidecar goes on as it is, and says so
+                log.exception("the policy file could not be taken")
+                self._view.stale = f"an error of ours: {error!r}"
+                return False
             return True
 
     async def reload(self) -> dict[str, Any]:
@@ -92,6 +96,10 @@ class Reloading:
             mistakes = [str(mistake) for mistake in error.mistakes]
             telemetry.reloaded("failure", before.engine.generation, mistakes=mistakes)
             log.error("the policy file was not taken: %s", error)  # noqa: TRY400 - the mistakes say it all
+            raise
+        except Exception as error:
+            view.stale = f"internal error: {error!r}"
+            telemetry.reloaded("failure", before.engine.generation)
             raise
         told = {key: value for key, value in changed.items() if key != "generation"}
         telemetry.reloaded("success", view.runtime.engine.generation, **told)

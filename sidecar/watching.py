@@ -75,12 +75,19 @@ class Watching:
         # It would log each change of each file in the folder.
         logging.getLogger("watchfiles").setLevel(logging.WARNING)
         while True:
-            folders = _folders(self._files())
-            async with aclosing(_ticks(folders)) as ticks:
-                async for _ in ticks:
-                    await self._look()
-                    if _folders(self._files()) != folders:
-                        break
+            try:
+                await self._watch(_folders(self._files()))
+            except Exception:  # whatever it was, later changes are still to be seen
+                log.exception("watching the policy file failed, and begins again")
+                await asyncio.sleep(POLL)
+
+    async def _watch(self, folders: frozenset[Path]) -> None:
+        """Until there are other folders to watch."""
+        async with aclosing(_ticks(folders)) as ticks:
+            async for _ in ticks:
+                await self._look()
+                if _folders(self._files()) != folders:
+                    return
 
     async def _look(self) -> None:
         now = await self._seen_now()

@@ -12,6 +12,7 @@ import pytest
 from sidecar import watching
 from sidecar.watching import Watching, look
 from tests.kit.caller import PATIENCE
+from tests.kit.running import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -252,3 +253,21 @@ async def test_the_watching_itself_is_not_logged(tmp_path: Path, caplog: pytest.
         one.file.write_text("second\n")
         await one.next()
     assert "detected" not in caplog.text
+
+
+async def test_an_error_of_ours_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watching, "POLL", 0.05)
+    async with watched(tmp_path) as one:
+        changed = one.changed
+
+        async def broken(seen: Seen) -> bool:
+            one.watching._changed = changed
+            raise RuntimeError("a bug")
+
+        one.watching._changed = broken
+        one.file.write_text("second\n")
+        await until(lambda: "begins again" in caplog.text)
+        one.file.write_text("third\n")
+        assert await one.next() == "third\n"
