@@ -73,9 +73,8 @@ class Reloading:
                 await self._reload(by_itself=True)
             except ConfigError:  # it is in the log
                 return False
-            except Exception as error:  # a bug of ours: the sidecar goes on as it is, and says so
+            except Exception:  # a bug of ours: the sidecar goes on as it is, and says so
                 log.exception("the policy file could not be taken")
-                self._view.stale = f"an error of ours: {error!r}"
                 return False
             return True
 
@@ -98,7 +97,7 @@ class Reloading:
             log.error("the policy file was not taken: %s", error)  # noqa: TRY400 - the mistakes say it all
             raise
         except Exception as error:
-            view.stale = f"internal error: {error!r}"
+            view.stale = f"an error of ours: {error!r}"
             telemetry.reloaded("failure", before.engine.generation)
             raise
         told = {key: value for key, value in changed.items() if key != "generation"}
