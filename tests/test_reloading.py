@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from sidecar import reloading, watching
+from sidecar import watching
 from sidecar.config import load
 from sidecar.daemon import Daemon
 from sidecar.errors import ConfigError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sidecar.config import Loaded
-    from sidecar.runtime import Runtime
 
 NOWHERE = "http://127.0.0.1:1"
 ADMIN = '[listen]\nhttp = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\n'
@@ -56,21 +55,6 @@ async def test_a_mistake_is_told_with_its_line_and_the_next_text_is_taken() -> N
         assert (await sidecar.log.saying("the policy file was taken"))["generation"] == 2
         assert await health(sidecar) == "ok"
         assert b"sidecar_config_reload_failed 0.0" in (await sidecar.ask("/metrics")).body
-
-
-async def test_a_bug_that_a_text_meets_is_told_and_the_next_text_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def build(*_: object) -> Runtime:
-        raise ZeroDivisionError
-
-    async with scripted() as upstream, running(one(upstream.url, path="/api/*"), watched=True, bug=True) as sidecar:
-        with monkeypatch.context() as bug:
-            bug.setattr(reloading, "build", build)
-            rewrite(sidecar, "[routes.r]", "[routes.s]")
-            assert "ZeroDivisionError" in (await sidecar.log.saying("met a bug"))["exception"]
-        assert await health(sidecar) == "stale: internal error: ZeroDivisionError()"
-        rewrite(sidecar, "[routes.s]", "[routes.t]")
-        await sidecar.log.saying("the policy file was taken")
-        assert await health(sidecar) == "ok"
 
 
 async def test_a_file_that_was_emptied_is_taken_only_when_somebody_says_so() -> None:
