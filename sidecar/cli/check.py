@@ -1,54 +1,144 @@
-"""`sidecar check [FILE]`: every mistake of a policy file at once, or what the file says."""
+"""`sidecar check [FILE]`: every mistake of a policy file at once, or what the file says, and whether it is live."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sidecar.cli.changes import change_document, change_lines
+from sidecar.cli.mistakes import found, read, tell
+from sidecar.cli.output import print_json, print_line
+from sidecar.cli.trouble import NOT_WELL, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sidecar.config import Loaded
+    from sidecar.config.difference import Change
     from sidecar.settings import MatchSettings, RouteSettings
 
+_OK = "ok"
 
-def check(path: str | None) -> int:
-    """Prints the mistakes (exit code 2) or a summary (0). Without a path the file is found as by `sidecar run`."""
-    from sidecar.config import find, load
-    from sidecar.config.load import FILE, VARIABLE
+
+def check(
+    path: str | None, *, as_json: bool = False, live: bool = False, admin: str | None = None, token: str | None = None
+) -> int:
+    """Prints the mistakes (exit code 2) or a summary (0). Without a path the file is found as by `sidecar run`.
+
+    `live`: then also what the sidecar at `admin` runs; exit code 1 when it is not this file, or nobody answers.
+    """
     from sidecar.errors import ConfigError
 
     try:
-        found = find(path, os.environ, Path.cwd())
-        if found is None:
-            print(f"No policy file: name one, set ${VARIABLE}, or stand in a folder with {FILE}.", file=sys.stderr)
-            return 2
-        loaded = load(found, os.environ)
+        file = found(path)
     except ConfigError as error:
-        for mistake in error.mistakes:
-            print(mistake)
-        count = len(error.mistakes)
-        print(f"{count} mistake{'s' * (count != 1)}", file=sys.stderr)
-        return 2
+        return tell(error.mistakes, {"file": path}, as_json=as_json)
+    loaded, mistakes = read(file)
+    if loaded is None:
+        return tell(mistakes, {"file": str(file)}, as_json=as_json)
+    if as_json:
+        return _as_json(loaded, live=live, admin=admin, token=token)
     for line in _summary(loaded):
-        print(line)
-    return 0
+        print_line(line)
+    if not live:
+        return 0
+    running = _running(loaded, admin, token)
+    for line, style in _told(running, loaded):
+        print_line(line, style)
+    return 0 if running.same else NOT_WELL
+
+
+class _Running(NamedTuple):
+    """What a sidecar runs, beside a file."""
+
+    same: bool
+    generation: int
+    hash: str
+    file: str
+    stale: str
+    """Why it did not take what it found, empty if it did."""
+    changes: list[Change]
+    """What it would do otherwise by the file."""
+
+
+def _running(loaded: Loaded, admin: str | None, token: str | None) -> _Running:
+    """Raises `Trouble` when nobody answers."""
+    from sidecar.cli.admin_client import Admin
+    from sidecar.config.difference import difference_from_view
+
+    sidecar = Admin(admin, token)
+    now = sidecar.get("/config")
+    config = sidecar.get("/health", fine={200, 503}).get("checks", {}).get("config", _OK)
+    try:
+        same = now["hash"] == loaded.hash
+        changes = [] if same else difference_from_view(now["config"], loaded)
+        return _Running(same, now["generation"], now["hash"], now.get("file", ""), _reason(config), changes)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Trouble(f"{sidecar.url} does not say what it runs: is it a sidecar of this version?") from error
+
+
+def _reason(config: str) -> str:
+    return "" if config == _OK else config.removeprefix("stale: ")
+
+
+def _told(running: _Running, loaded: Loaded) -> Iterator[tuple[str, str]]:
+    if running.same:
+        yield f"live: generation {running.generation}", "green"
+    else:
+        yield f"not live: generation {running.generation} runs, and this file would change", "bold red"
+        if not running.changes:
+            yield "  nothing, unless a secret is another one", ""
+        for line, style in change_lines(running.changes, "", str(loaded.path)):
+            yield f"  {line}", style
+    if running.file and Path(running.file).resolve() != loaded.path.resolve():
+        yield f"it runs another file: {running.file}", "yellow"
+    if running.stale:
+        yield f"it did not take what it found there: {running.stale}", "red"
+
+
+def _as_json(loaded: Loaded, *, live: bool, admin: str | None, token: str | None) -> int:
+    settings = loaded.settings
+    document: dict[str, Any] = {
+        "file": str(loaded.path),
+        "ok": True,
+        "mistakes": [],
+        "hash": loaded.hash,
+        "listeners": _listeners(loaded),
+        "upstreams": list(settings.upstreams),
+        "routes": {
+            name: {"match": _match(route.match), "targets": _targets(route)} for name, route in settings.routes.items()
+        },
+    }
+    code = 0
+    if live:
+        try:
+            running = _running(loaded, admin, token)
+        except Trouble as trouble:
+            code, document["live"] = trouble.code, {"same": False, "unknown": str(trouble)}
+        else:
+            code = 0 if running.same else NOT_WELL
+            changes = [change_document(change) for change in running.changes]
+            document["live"] = {**running._asdict(), "changes": changes}
+    print_json(document)
+    return code
 
 
 def _summary(loaded: Loaded) -> Iterator[str]:
     settings = loaded.settings
-    listen = settings.listen
-    named = {"http": listen.http, "grpc": listen.grpc, "admin": listen.admin, "probe": listen.probe}
     yield f"{loaded.path}: fine"
     yield f"  hash       {loaded.hash}"
-    yield f"  listeners  {', '.join(f'{name} {address}' for name, address in named.items() if address) or 'none'}"
+    yield f"  listeners  {', '.join(f'{name} {at}' for name, at in _listeners(loaded).items()) or 'none'}"
     yield f"  upstreams  {', '.join(settings.upstreams) or 'none'}"
     yield f"  routes     {len(settings.routes) or 'none'}"
     width = max(map(len, settings.routes), default=0)
     for name, route in settings.routes.items():
         yield f"    {name:{width}}  {_match(route.match)}  →  {_targets(route)}"
+
+
+def _listeners(loaded: Loaded) -> dict[str, str]:
+    listen = loaded.settings.listen
+    named = {"http": listen.http, "grpc": listen.grpc, "admin": listen.admin, "probe": listen.probe}
+    return {name: address for name, address in named.items() if address}
 
 
 def _match(match: MatchSettings) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli.program import FILE, MORE, app
+from sidecar.cli.program import FILE, MORE, AdminToken, AdminUrl, AsJson, app
 
 
 @app.command(rich_help_panel=FILE)
@@ -22,11 +22,31 @@ def init(
 
 
 @app.command(rich_help_panel=FILE)
-def check(file: Annotated[str | None, typer.Argument(help="The policy file.")] = None) -> None:
+def check(
+    file: Annotated[str | None, typer.Argument(help="The policy file.")] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also tell how it differs from what runs; exit 1 if it does.")
+    ] = False,
+    as_json: AsJson = False,
+    admin: AdminUrl = None,
+    token: AdminToken = None,
+) -> None:
     """Print every mistake of a policy file at once (exit 2), else a summary."""
     from sidecar.cli.check import check as work
 
-    raise typer.Exit(work(file))
+    raise typer.Exit(work(file, as_json=as_json, live=live, admin=admin, token=token))
+
+
+@app.command(rich_help_panel=FILE)
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The policy file as it is.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The policy file as it is to be.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print what differs between two policy files, and what a reload would make, keep, drop and reset."""
+    from sidecar.cli.diff import diff as work
+
+    raise typer.Exit(work(old, new, as_json=as_json))
 
 
 @app.command(rich_help_panel=FILE)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sidecar.cli.check import check
+from sidecar.cli.trouble import Trouble
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 FINE = """
 [listen]
@@ -61,13 +63,12 @@ def test_every_mistake_is_printed_and_the_exit_code_is_2(tmp_path: Path, capsys:
     assert printed.err == "2 mistakes\n"
 
 
-def test_without_a_path_the_file_of_the_folder_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_path_the_file_of_the_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIDECAR_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert check(None) == 2
-    assert "No policy file" in capsys.readouterr().err
+    with pytest.raises(Trouble, match="no policy file") as caught:
+        check(None)
+    assert caught.value.code == 2
     write(tmp_path, FINE)
     assert check(None) == 0
 
@@ -75,3 +76,45 @@ def test_without_a_path_the_file_of_the_folder_is_taken(
 def test_an_empty_file_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(write(tmp_path, 'listen = { http = "", grpc = "", admin = "" }')) == 0
     assert capsys.readouterr().out.splitlines()[2:] == ["  listeners  none", "  upstreams  none", "  routes     none"]
+
+
+def test_a_file_of_the_folder_that_others_may_write_to_is_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SIDECAR_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, FINE)
+    (tmp_path / "sidecar.toml").chmod(0o666)
+    assert check(None) == 2
+    assert "others may write to it" in capsys.readouterr().out
+
+
+def test_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, FINE)
+    assert check(path, as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told.pop("hash")) == 64
+    assert told == {
+        "file": path,
+        "ok": True,
+        "mistakes": [],
+        "listeners": {
+            "http": "127.0.0.1:7070",
+            "grpc": "127.0.0.1:7071",
+            "admin": "127.0.0.1:7072",
+            "probe": "127.0.0.1:0",
+        },
+        "upstreams": ["a", "b"],
+        "routes": {
+            "one": {"match": "GET /a/* [x: *]", "targets": "a → b → static/sorry"},
+            "second": {"match": "h.test/*", "targets": "a 75 %, b 25 %"},
+        },
+    }
+
+
+def test_mistakes_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "[listen]\nhtp = 1\n")
+    assert check(path, as_json=True, live=True) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert (told["file"], told["ok"]) == (path, False)
+    assert [(one["line"], one["key"], one["nearest"]) for one in told["mistakes"]] == [(2, "listen.htp", "http")]

@@ -1,0 +1,125 @@
+"""`sidecar diff OLD NEW`: what differs between two policy files, and what a reload would do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sidecar.cli.changes import change_document, change_lines, listed
+from sidecar.cli.mistakes import read, tell
+from sidecar.cli.output import print_json, print_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sidecar.config import Loaded
+    from sidecar.config.difference import Change
+    from sidecar.parts import Named
+    from sidecar.rehearsal import Rehearsal
+
+WORDS = {
+    "breaker": "circuit breaker",
+    "rest": "rest of",
+    "budget": "retry budget of",
+    "limit": "rate limit of",
+    "concurrency": "concurrency of",
+    "inflight": "max_inflight",
+    "http": "connections to",
+    "grpc": "channels to",
+    "addresses": "addresses of",
+}
+"""What people call the kinds of parts, before their names."""
+
+ANEW = {
+    "breaker": "closed, its window empty",
+    "rest": "the target no longer rests",
+    "budget": "full again",
+    "limit": "keeps the share of its level",
+    "concurrency": "counts from nothing; calls under way are not in it",
+    "inflight": "counts from nothing; calls under way are not in it",
+    "http": "new ones, and health is checked from the start; calls under way end on the old ones",
+    "grpc": "new ones; calls under way end on the old ones",
+    "addresses": "none is set aside",
+}
+"""In which state a part of that kind begins whose settings have changed."""
+
+
+def diff(old: str, new: str, *, as_json: bool) -> int:
+    """Exit code 0 when both files are right, whether or not they differ; 2 with all mistakes when one is not."""
+    import asyncio
+
+    from sidecar.config.difference import difference
+    from sidecar.errors import ConfigError
+    from sidecar.rehearsal import rehearse
+
+    (before, wrong_before), (after, wrong_after) = read(Path(old)), read(Path(new))
+    if before is None or after is None:
+        return tell([*wrong_before, *wrong_after], {}, as_json=as_json)
+    try:
+        rehearsal = asyncio.run(rehearse(before, after, os.environ))
+    except ConfigError as error:
+        return tell(error.mistakes, {}, as_json=as_json)
+    changes = difference(before, after)
+    if as_json:
+        print_json(_document(before, after, changes, rehearsal))
+        return 0
+    for line, style in _lines(before, after, changes, rehearsal):
+        print_line(line, style)
+    return 0
+
+
+def _lines(before: Loaded, after: Loaded, changes: list[Change], rehearsal: Rehearsal) -> Iterator[tuple[str, str]]:
+    if not changes:
+        same = "the same text" if before.hash == after.hash else "another text that means the same"
+        yield f"No difference: {same}.", "green"
+    yield from change_lines(changes, str(before.path), str(after.path))
+    yield from (("", ""), ("A reload", "bold"))
+    parts, moves = rehearsal.parts, [*_moves(rehearsal)]
+    if not (parts.made or parts.reset or parts.dropped or moves or rehearsal.next_start):
+        yield "  keeps   everything: no state begins anew, no connection is closed", ""
+        return
+    for kind, text in _by_kind(parts.reset):
+        yield f"  resets  {text}: {ANEW.get(kind, 'begins anew')}", "yellow"
+    for word, named, style in (("makes", parts.made, "green"), ("drops", parts.dropped, "red")):
+        for _, text in _by_kind(named):
+            yield f"  {word}   {text}", style
+    for _, text in _by_kind(parts.kept):
+        yield f"  keeps   {text}", ""
+    for text in moves:
+        yield f"  {text}", "yellow"
+    if rehearsal.next_start:
+        yield f"  leaves  {', '.join(rehearsal.next_start)} to the next start", "yellow"
+
+
+def _by_kind(named: Iterable[Named]) -> Iterator[tuple[str, str]]:
+    kinds: dict[str, list[str]] = {}
+    for kind, name in named:
+        kinds.setdefault(kind, []).append(name)
+    for kind, names in kinds.items():
+        yield kind, f"{WORDS.get(kind, kind)} {listed(names)}".rstrip()
+
+
+def _moves(rehearsal: Rehearsal) -> Iterator[str]:
+    for name, before, after in rehearsal.moved:
+        if not before:
+            yield f"opens   {name} on {after}"
+        elif not after:
+            yield f"closes  {name} on {before}"
+        else:
+            yield f"moves   {name} from {before} to {after}; the new one opens first"
+
+
+def _document(before: Loaded, after: Loaded, changes: list[Change], rehearsal: Rehearsal) -> dict[str, Any]:
+    parts = rehearsal.parts
+    return {
+        "ok": True,
+        "old": {"file": str(before.path), "hash": before.hash},
+        "new": {"file": str(after.path), "hash": after.hash},
+        "changes": [change_document(change) for change in changes],
+        "reload": {
+            **{word: [{"kind": kind, "name": name} for kind, name in named] for word, named in parts._asdict().items()},
+            "moved": [moved._asdict() for moved in rehearsal.moved],
+            "next_start": list(rehearsal.next_start),
+        },
+    }
