@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sidecar.cli.trouble import BAD_USAGE, NOT_WELL, Trouble
-from sidecar.cli.web import Heard, Web
+from sidecar.cli.web import PATIENCE, Heard, Web
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 Document = dict[str, Any]
 
@@ -22,15 +23,21 @@ _REFUSED = frozenset({400, 401, 403, 404, 422})
 class Admin:
     """`url`: else `$SIDECAR_ADMIN` (as `sidecar exec` sets it), else `$SIDECAR_LISTEN_ADMIN`, else the usual port.
 
-    `token`: else `$SIDECAR_ADMIN_TOKEN`. What the listener refuses is `Trouble` with its own words.
+    `token`: else `$SIDECAR_ADMIN_TOKEN`. `timeout`: seconds of silence after which the listener is given up.
+    What the listener refuses is `Trouble` with its own words.
     """
 
     def __init__(
-        self, url: str | None = None, token: str | None = None, environ: Mapping[str, str] = os.environ
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        timeout: float = PATIENCE,
     ) -> None:
         address = url or environ.get("SIDECAR_ADMIN") or environ.get("SIDECAR_LISTEN_ADMIN") or USUAL
-        token = token or environ.get("SIDECAR_ADMIN_TOKEN", "")
-        self._web = Web(address, {"Authorization": f"Bearer {token}"} if token else {})
+        token = (token or environ.get("SIDECAR_ADMIN_TOKEN", "")).strip()  # a file's last line break is none of it
+        self._web = Web(address, {"Authorization": f"Bearer {token}"} if token else {}, timeout=timeout)
 
     @property
     def url(self) -> str:
@@ -38,14 +45,17 @@ class Admin:
 
     def get(self, path: str, fine: Collection[int] = FINE) -> Document:
         """The JSON that stands at `path`. `fine`: statuses that are an answer; others are `Trouble`."""
-        return self._ask("GET", path, None, fine)
+        return self.ask("GET", path, fine=fine)[1]
 
     def post(self, path: str, document: Document | None = None, fine: Collection[int] = FINE) -> Document:
         """Change something; what it says of it."""
-        body = b"" if document is None else json.dumps(document).encode()
-        return self._ask("POST", path, body, fine)
+        return self.ask("POST", path, document, fine)[1]
 
-    def _ask(self, method: str, path: str, body: bytes | None, fine: Collection[int]) -> Document:
+    def ask(
+        self, method: str, path: str, document: Document | None = None, fine: Collection[int] = FINE
+    ) -> tuple[int, Document]:
+        """The status as well, for those to whom several are fine."""
+        body = json.dumps(document).encode() if document is not None else b"" if method == "POST" else None
         try:
             heard = self._web.ask(method, path, body, {"Content-Type": "application/json"} if body else None)
         except Trouble as trouble:
@@ -53,18 +63,30 @@ class Admin:
                 raise Trouble(f"{trouble}. Is a sidecar running? --admin URL says where") from None
             raise
         try:
-            document = json.loads(heard.body)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
+            told = json.loads(heard.body)
+        except (ValueError, RecursionError):  # `[[[[…` is too deep for Python
+            told = None
+        if not isinstance(told, dict):
             raise Trouble(f"{self.url}{path} answers {heard.status}, and no JSON: is it an admin listener?")
         if heard.status not in fine:
-            raise Trouble(_said(heard, document), BAD_USAGE if heard.status in _REFUSED else NOT_WELL)
-        return document
+            raise self._refusal(path, heard, told)
+        return heard.status, told
 
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Around what takes documents apart: one of another shape is not ours, or of another version of us."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"{type(error).__name__} {error}"
+            raise Trouble(
+                f"{self.url} is no sidecar, or one of a version that this one does not know ({what})"
+            ) from error
 
-def _said(heard: Heard, document: Document) -> str:
-    error = document.get("error")
-    said = error.get("message") if isinstance(error, dict) else None
-    hint = " (--token, or $SIDECAR_ADMIN_TOKEN)" if heard.status in {401, 403} else ""
-    return f"{said or f'the answer is {heard.status}'}{hint}"
+    def _refusal(self, path: str, heard: Heard, told: Document) -> Trouble:
+        error = told.get("error")
+        said = error.get("message") if isinstance(error, dict) else None
+        if not isinstance(said, str):
+            return Trouble(f"{self.url}{path} answers {heard.status}: is it an admin listener?")
+        hint = " (--token, or $SIDECAR_ADMIN_TOKEN)" if heard.status in {401, 403} else ""
+        return Trouble(f"{said}{hint}", BAD_USAGE if heard.status in _REFUSED else NOT_WELL)

@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 # Each declares its commands; help lists them in this order.
-from sidecar.cli import commands_file, commands_run  # noqa: F401 - see above
+from sidecar.cli import commands_file, commands_live, commands_run  # noqa: F401 - see above
+from sidecar.cli.output import harmless
 from sidecar.cli.program import app
 from sidecar.cli.trouble import Trouble
+
+__all__ = ["app", "main"]
 
 _GONE = 141  # what a shell says of a program that SIGPIPE ended
 
 
 def main() -> None:
-    """The entry point. Ends with exit code 0, 1 (not well) or 2 (bad usage or configuration)."""
+    """The entry point. Ends with exit code 0, 1 (not well), 2 (bad usage or configuration) or 130 (Ctrl-C)."""
+    given = dict(os.environ)  # a program under `exec` is to have this and not what follows
     # gRPC's C core writes to stderr in a form of its own whenever a server goes away ("Got goaway"); our log tells it
     # anyway. The core reads the variable when it is loaded, which is later: commands import what they need.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Names mean what they mean to HTTP, too: c-ares takes only the first address that a hosts file gives a name.
     os.environ.setdefault("GRPC_DNS_RESOLVER", "native")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # where the locale has no arrow, a question mark must do
     try:
-        if "_SIDECAR_COMPLETE" in os.environ:  # a shell asks, in the middle of a line
-            from sidecar.cli.completion import answer
+        try:
+            if "_SIDECAR_COMPLETE" in os.environ:  # a shell asks, in the middle of a line
+                from sidecar.cli.completion import answer
 
-            sys.exit(answer(os.environ))
-        app()
+                sys.exit(answer(os.environ))
+            app(obj=given)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where something can be done about it
     except Trouble as trouble:
-        print(f"sidecar: {trouble}", file=sys.stderr)
+        for line in str(trouble).splitlines():
+            print(f"sidecar: {harmless(line)}", file=sys.stderr)
         sys.exit(trouble.code)
-    except BrokenPipeError:  # `sidecar status | head`: the reader has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit finds someone
-        sys.exit(_GONE)
+    except BrokenPipeError:
+        _nobody_reads()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer makes it exit code 1, which means something here
+            _nobody_reads()
+        raise
+
+
+def _nobody_reads() -> None:
+    """`sidecar status | head`: the reader has had enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit finds someone
+    sys.exit(_GONE)

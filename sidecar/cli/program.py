@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from sidecar import __version__
+from sidecar.cli.output import on_terminal
+from sidecar.cli.quick import QuickGroup
 
 app = typer.Typer(
     name="sidecar",
+    cls=QuickGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich" if sys.stdout.isatty() else None,  # help is plain text where nobody looks
+    rich_markup_mode="rich" if on_terminal() else None,  # help is plain text where nobody looks
 )
 
 RUN = "Run"

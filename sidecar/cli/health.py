@@ -1,0 +1,56 @@
+"""`sidecar health`: whether a running sidecar is well, and what is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidecar.cli.admin_client import Admin
+from sidecar.cli.output import print_json, print_line, print_table
+from sidecar.cli.trouble import NOT_WELL
+from sidecar.cli.upstreams import upstream_table
+
+if TYPE_CHECKING:
+    from sidecar.cli.admin_client import Document
+
+STYLES = {"healthy": "bold green", "degraded": "bold yellow", "unhealthy": "bold red"}
+
+
+def health(url: str | None, token: str | None, *, everything: bool = False, as_json: bool = False) -> int:
+    """Exit code 1 when it is unhealthy: draining, or no target can be tried. Degraded serves, and is 0."""
+    admin = Admin(url, token)
+    answer = ask_health(admin)
+    if everything:
+        upstreams, breakers = admin.get("/upstreams"), admin.get("/circuit-breakers")
+    if as_json:
+        print_json({**answer, "upstreams": upstreams, "circuit_breakers": breakers} if everything else answer)
+        return exit_code(answer)
+    with admin.understood():
+        checks: dict[str, str] = answer["checks"]
+        rows = list(checks.items()) if everything else troubles(answer)
+        table = upstream_table(upstreams, breakers) if everything else []
+        state = answer["status"]
+    print_line(state, STYLES.get(state, ""))
+    if rows:
+        print_table(("check", "says"), rows)
+    if table:
+        print_line()
+        print_table(table[0], table[1:])
+    return exit_code(answer)
+
+
+def ask_health(admin: Admin) -> Document:
+    """What `GET /health` says, when it is a sidecar that says it."""
+    answer = admin.get("/health", fine={200, 503})
+    with admin.understood():
+        if answer["service"] != "sidecar":
+            raise ValueError(f"the service is {answer['service']!r}")
+    return answer
+
+
+def exit_code(answer: Document) -> int:
+    return NOT_WELL if answer["status"] == "unhealthy" else 0
+
+
+def troubles(answer: Document) -> list[tuple[str, str]]:
+    """Checks that are not ok, and what they say."""
+    return [(name, said) for name, said in answer["checks"].items() if said != "ok"]

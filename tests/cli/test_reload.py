@@ -1,0 +1,59 @@
+"""`sidecar reload`: what changed, or every mistake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidecar.cli.check import check
+from sidecar.cli.reload import reload
+from tests.kit.asked import asked, governed
+
+if TYPE_CHECKING:
+    import pytest
+
+
+async def test_what_was_made_kept_and_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    async with governed() as sidecar:
+        sidecar.file.write_text(sidecar.file.read_text().replace("[upstreams.a]", "[upstreams.a]\nvia = false"))
+        told = await asked(capsys, reload, sidecar.admin, None)
+        live = sidecar.daemon.view
+        assert live is not None
+        assert (told.code, told.err) == (0, "")
+        assert told.lines[0] == f"generation 2, hash {live.loaded.hash[:12]}"
+    said = {line.split()[0]: line for line in told.lines[1:]}
+    assert "http a" in said["reset"]
+    assert "breaker a" in said["kept"]
+
+
+async def test_nothing_to_change_is_said_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    async with governed() as sidecar:
+        told = await asked(capsys, reload, sidecar.admin, None)
+    assert told.code == 0
+    assert [line for line in told.lines if line.startswith(("made", "dropped"))] == [
+        "made     nothing",
+        "dropped  nothing",
+    ]
+
+
+async def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    async with governed() as sidecar:
+        told = await asked(capsys, reload, sidecar.admin, None, as_json=True)
+    assert (told.code, told.document["generation"], told.document["made"]) == (0, 2, [])
+
+
+async def test_a_refused_file_is_told_as_check_tells_it(capsys: pytest.CaptureFixture[str]) -> None:
+    async with governed() as sidecar:
+        sidecar.file.write_text(
+            '[upstreams.a]\nurl = "http://h"\ntimout = { idle = "1s" }\n[routes.r]\nchain = ["b"]\n'
+        )
+        of_check = await asked(capsys, check, str(sidecar.file))
+        told = await asked(capsys, reload, sidecar.admin, None)
+        assert sidecar.runtime.engine.generation == 1
+        as_json = await asked(capsys, reload, sidecar.admin, None, as_json=True)
+    assert (told.code, of_check.code) == (2, 2)
+    assert told.lines == of_check.lines
+    assert len(told.lines) >= 2
+    assert told.err == f"{len(told.lines)} mistakes: nothing has changed\n"
+    mistakes = as_json.document["mistakes"]
+    assert isinstance(mistakes, list)
+    assert (as_json.code, len(mistakes)) == (2, len(told.lines))
