@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,8 +37,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # All modules and tests, half a million objects, are nobody's garbage from here on. Else each full collection looks at
-    # them again, for 0.3 s: those that tests ask for, and those that come in the middle of a timer of 50 ms.
+    _forget_the_living()
+
+
+def pytest_runtest_logfinish(nodeid: str) -> None:
+    if next(_ended) % 500 == 0:
+        _forget_the_living()
+
+
+_ended = itertools.count(1)
+
+
+def _forget_the_living() -> None:
+    """The garbage collector leaves alone what lives now: modules, tests, reports, half a million objects.
+
+    Else each full collection looks at them again, for 0.3 s: those that tests ask for, and those that come in the
+    middle of a timer of 50 ms.
+    """
     gc.collect()
     gc.freeze()
 
