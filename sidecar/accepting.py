@@ -119,17 +119,38 @@ class Acceptor:
         return self._name
 
     def start(self) -> None:
-        self._connections.on_change = self._count_changed
+        self.count()
         loop = asyncio.get_running_loop()
         for sock in self._sockets:
             task = loop.create_task(self._accept(sock), name="accept")
             task.add_done_callback(partial(_close, sock))  # also when it ends before it began
             self._accepting.append(task)
 
+    def count(self) -> None:
+        """The connections that are open count for this acceptor, and for no other of theirs."""
+        self._connections.on_change = self._count_changed
+        self._count_changed()
+
     def follow(self, factory: Callable[[], asyncio.Protocol], most: int, tls: ssl.SSLContext | None) -> None:
         """Callers that come from now on are taken in like this."""
         self._factory, self._most, self._tls = factory, most, tls
         self._count_changed()
+
+    def leave(self) -> None:
+        """Stop accepting here since callers are accepted elsewhere. Who has connected so far is taken in, if there is
+        room: they wait in the backlog, and the end of the socket would reset them.
+        """
+        for sock in self._sockets:
+            while sock.fileno() >= 0 and self._room.is_set():
+                try:
+                    caller, _ = sock.accept()
+                except ConnectionError:  # this one has left
+                    continue
+                except OSError:  # nobody waits any more
+                    break
+                caller.setblocking(False)
+                self._take_in(caller)
+        self.close()
 
     def close(self) -> None:
         """Stop accepting for good; open connections go on. A unix socket's file goes."""
@@ -159,10 +180,13 @@ class Acceptor:
                 log.warning("cannot accept callers, and tries again: %s", error)
                 await asyncio.sleep(TRY_AGAIN)
                 continue
-            task = loop.create_task(self._welcome(caller), name="welcome")
-            task.add_done_callback(partial(let_go, caller))
-            self._coming.add(task)
-            self._count_changed()
+            self._take_in(caller)
+
+    def _take_in(self, caller: socket.socket) -> None:
+        task = asyncio.get_running_loop().create_task(self._welcome(caller), name="welcome")
+        task.add_done_callback(partial(let_go, caller))
+        self._coming.add(task)
+        self._count_changed()
 
     async def _welcome(self, caller: socket.socket) -> None:
         """Make a connection of it; with TLS that takes the caller's part in the handshake."""

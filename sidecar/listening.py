@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidecar.accepting import Acceptor
+from sidecar.config.listeners import LISTENERS, fixed
 from sidecar.descriptors import fitting, raise_limit
 from sidecar.doors import Door, Doors, GrpcDoor, pems_of, tls
 from sidecar.settings import parse_address
@@ -26,14 +27,12 @@ if TYPE_CHECKING:
     from sidecar.listeners.grpc_health import Health
     from sidecar.listeners.grpc_server import Pems
     from sidecar.runtime import Runtime, Switch
-    from sidecar.settings import Settings, TlsServerSettings
+    from sidecar.settings import Settings
     from sidecar.settings.address import Address
     from sidecar.surroundings import Surroundings
     from sidecar.view import View
 
 log = logging.getLogger("sidecar")
-
-NAMES = ("http", "grpc", "admin", "probe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ class Listening:
     async def open(self, settings: Settings) -> None:
         """Bind every listener and begin. Raises `OSError` for an address or certificate that cannot be used."""
         most = most_connections(settings)
-        for name in NAMES:
+        for name in LISTENERS:
             if (made := await self._made(name, settings, most)) is not None:
                 self._enter(name, made)
 
@@ -98,7 +97,7 @@ class Listening:
             admin_tls=tls("admin", listen.admin_tls),
         )
         try:
-            for name in NAMES:
+            for name in LISTENERS:
                 await self._prepare(name, move)
         except BaseException:
             await self.forget(move)
@@ -111,8 +110,8 @@ class Listening:
             if now is not None:
                 move.doors[name] = None
         elif now is not None and now.text == getattr(move.settings.listen, name):
-            fixed = _fixed(name, move.settings, move.most)
-            move.later += [key for key, value in fixed.items() if value != now.fixed[key]]
+            to_be = fixed(name, move.settings, move.most)
+            move.later += [key for key, value in to_be.items() if value != now.fixed[key]]
         elif self._collides(address):
             move.later.append(f"listen.{name}")
         else:
@@ -123,13 +122,16 @@ class Listening:
         if address is None:
             return None
         door = await self._make.open(name, address, settings, most)
-        return Open(door, getattr(settings.listen, name), _fixed(name, settings, most))
+        return Open(door, getattr(settings.listen, name), fixed(name, settings, most))
 
     async def forget(self, move: Move) -> None:
         """It is not to be: what was opened for it is closed."""
         for made in move.doors.values():
             if made is not None:
                 await _close(made.door)
+        for door in self._doors():
+            if isinstance(door, Acceptor):
+                door.count()  # the other one did
 
     def take(self, move: Move, runtime: Runtime) -> None:
         """Go on by the other configuration; what has been left ends by itself."""
@@ -202,7 +204,7 @@ class Listening:
         del self._view.addresses[name]
         log.info("a listener was closed", extra={"fields": {"listener": name, "address": door.address}})
         if isinstance(door, Acceptor):
-            door.close()
+            door.leave()
             return
         task = asyncio.get_running_loop().create_task(self._ended(door), name=f"leaving {door.address}")
         self._leaving.add(task)
@@ -231,26 +233,6 @@ def most_connections(settings: Settings) -> int:
     if most < wanted:
         log.warning("max_connections is lowered to %d, to fit the file-descriptor limit", most)
     return most
-
-
-def _fixed(name: str, settings: Settings, most: int) -> dict[str, object]:
-    """What a door of that name cannot change while it is open."""
-    listen, limits = settings.listen, settings.limits
-    if name == "admin":
-        return {"listen.admin_tls": _kind_of(listen.admin_tls)}
-    if name == "grpc":  # options of grpcio's server
-        return {
-            "listen.grpc_tls": _kind_of(listen.grpc_tls),
-            "limits.max_body_bytes": limits.max_body_bytes or limits.max_held_bytes,
-            "limits.max_header_bytes": limits.max_header_bytes,
-            "limits.max_connections": most,
-        }
-    return {}
-
-
-def _kind_of(tls_settings: TlsServerSettings | None) -> object:
-    """Another certificate may come; whether there is TLS, and whom it lets in, stays."""
-    return None if tls_settings is None else tls_settings.client_ca
 
 
 def _address(settings: Settings, name: str) -> Address | None:

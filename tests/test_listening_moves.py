@@ -13,6 +13,7 @@ import grpc.aio
 import pytest
 
 from sidecar.errors import ConfigError
+from sidecar.listening import Listening
 from tests.kit.addresses import free_port
 from tests.kit.caller import Caller
 from tests.kit.certificates import Certificates, make_certificates
@@ -180,6 +181,39 @@ async def test_more_callers_are_let_in_once_there_may_be_more() -> None:
         assert (await first.answer()).status == 200
         await rewritten(sidecar, "max_connections = 1", "max_connections = 2")
         assert (await second.answer()).status == 200
+
+
+async def test_a_move_that_is_not_to_be_leaves_the_count_of_callers_right() -> None:
+    limits = "[limits]\nmax_connections = 1"
+    async with scripted() as upstream, running(one(upstream.url, more=listen() + limits)) as sidecar:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            moved = f'http = "127.0.0.1:{free_port()}"\nadmin = "127.0.0.1:{taken.getsockname()[1]}"'
+            with pytest.raises(ConfigError, match=r"listen\.admin"):
+                await rewritten(sidecar, 'http = "127.0.0.1:0"\nadmin = "127.0.0.1:0"', moved)
+        for _ in range(3):
+            assert (await sidecar.ask("/")).status == 200  # each waits until the one before has left
+
+
+@pytest.mark.both_loops
+async def test_who_has_connected_before_the_listener_moves_is_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = free_port(), free_port()
+    callers: list[socket.socket] = []
+    take = Listening.take
+
+    def connect_and_take(self: Listening, *what: Any) -> None:
+        """The last moment: they are connected, and nobody has accepted them."""
+        callers.extend(socket.create_connection(("127.0.0.1", first)) for _ in range(20))
+        take(self, *what)
+
+    monkeypatch.setattr(Listening, "take", connect_and_take)
+    async with scripted() as upstream, running(one(upstream.url, more=listen(f"127.0.0.1:{first}"))) as sidecar:
+        await rewritten(sidecar, f":{first}", f":{second}")
+        for sock in callers:
+            caller = Caller(*await asyncio.open_connection(sock=sock))
+            caller.send(request("/"))
+            assert (await caller.answer()).fields["x-sidecar-config"] == "2"
+            await caller.close()
+        await refuses(first)
 
 
 # Certificates that are renewed.
