@@ -12,10 +12,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format proto bench clean
+.PHONY: help run demo test check format proto reference bench clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## the sidecar, with ./sidecar.toml
 	$(BIN)/sidecar run
@@ -38,6 +38,9 @@ format: $(VENV)/.dev ## put the code into shape
 proto: $(VENV)/.dev ## sidecar/pb/ from proto/
 	$(BIN)/python -m grpc_tools.protoc --proto_path=proto --python_out=sidecar/pb --pyi_out=sidecar/pb \
 		$(shell cd proto && find . -name '*.proto' | cut -c3-)
+
+reference: $(VENV)/.dev ## docs/reference-*.md and docs/sidecar.schema.json from the settings and the command line
+	$(BIN)/python -m tests.kit.reference
 
 bench: $(VENV)/.dev .venv-bench/bin/envoy .venv-bench/bin/litellm .venv-bench/portkey/node_modules ## this proxy beside its peers, in one run (needs wrk, nginx, h2load and npm)
 	$(BIN)/python bench/run.py $(ARGS)

@@ -1,10 +1,11 @@
-"""The tables of the pages for users against the code: errors, admin paths, metrics, log fields."""
+"""The tables of the pages for users against the code: errors, admin paths, metrics, log fields; and pages from code."""
 
 from __future__ import annotations
 
 import re
 
 import orjson
+import pytest
 
 from sidecar import errors
 from sidecar.admin.api import INDEX
@@ -15,6 +16,7 @@ from sidecar.telemetry.lines import Timestamp, as_json
 from sidecar.telemetry.metrics import WATCHED, Metrics
 from tests.kit.commands import ROOT
 from tests.kit.finished_calls import finished_call, summary
+from tests.kit.reference import WRITTEN
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
@@ -74,3 +76,8 @@ def test_every_field_of_a_finished_call_is_told() -> None:
         call.traceparent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         log.write(call, summary())
     assert told == orjson.loads(lines[0]).keys() | orjson.loads(lines[1]).keys()
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_written_by_machine_is_current(name: str) -> None:
+    assert (ROOT / name).read_text() == WRITTEN[name](), f"{name} is not what the code says: run make reference"
