@@ -12,9 +12,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from sidecar.config import load
-from sidecar.config.places import dotted
 from sidecar.errors import ConfigError, Mistake
 from sidecar.parts import turnover
+from sidecar.rehearsal import unusable
 from sidecar.runtime import Runtime, build
 from sidecar.telemetry.process_log import set_level
 from sidecar.telemetry.start import access_log_to, process_log_to
@@ -117,13 +117,13 @@ class Reloading:
         try:
             runtime = await build(loaded.settings, self._around, before, loaded.files)
         except OSError as error:
-            raise _unusable(loaded, error) from error
+            raise unusable(loaded, error) from error
         try:
             if not view.draining:  # then no door opens again
                 move = await self._listening.prepare(loaded.settings)
         except OSError as error:
             await runtime.discard()
-            raise _unusable(loaded, error) from error
+            raise unusable(loaded, error) from error
         # From here on nothing fails, and nothing waits until the new runtime is live.
         runtime.engine.draining = before.engine.draining
         view.switch.runtime = runtime
@@ -170,10 +170,3 @@ async def retire(before: Runtime, after: Runtime) -> dict[str, list[str]]:
             await part.aclose()
     after.parts.forget_before()
     return {how: [" ".join(named).strip() for named in parts] for how, parts in told.items()}
-
-
-def _unusable(loaded: Loaded, error: OSError) -> ConfigError:
-    """A certificate or an address that cannot be used is a mistake of the file's, too. Its text begins with the key."""
-    key, _, problem = str(error.args[-1]).partition(": ")
-    lines = {dotted(place): line for place, line in loaded.lines.items()}
-    return ConfigError([Mistake(str(loaded.path), lines.get(key, 1), key, problem)], files=tuple(loaded.files))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sidecar.config.listeners import Moved
 from sidecar.errors import ConfigError
-from sidecar.rehearsal import Moved, Rehearsal, rehearse
+from sidecar.rehearsal import Rehearsal, rehearse
 from tests.kit.policy_file import load
 from tests.kit.running import one, running, with_listeners
 
@@ -39,7 +40,7 @@ async def test_the_same_file_keeps_everything() -> None:
         "limit",
         "concurrency",
     }
-    assert (found.moved, found.next_start) == ((), ())
+    assert found.moves == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -88,21 +89,13 @@ async def test_nothing_begins_and_nothing_is_left() -> None:
     assert asyncio.all_tasks() == tasks
 
 
-async def test_listeners_that_move_open_or_close() -> None:
-    old = one(URL, more='[listen]\nhttp = "127.0.0.1:1"\ngrpc = "127.0.0.1:2"\nadmin = "127.0.0.1:3"')
-    new = one(URL, more='[listen]\nhttp = "127.0.0.1:9"\ngrpc = ""\nadmin = "127.0.0.1:3"\nprobe = "127.0.0.1:4"')
-    assert (await rehearsed(old, new)).moved == (
-        Moved("http", "127.0.0.1:1", "127.0.0.1:9"),
-        Moved("grpc", "127.0.0.1:2", ""),
-        Moved("probe", "", "127.0.0.1:4"),
+async def test_listeners_that_move_are_told_by_the_files() -> None:
+    old = one(URL, more='[listen]\nhttp = "127.0.0.1:1"\nadmin = ""')
+    new = one(URL, more='[listen]\nhttp = "127.0.0.1:9"\nadmin = ""\n[limits]\nmax_header_bytes = 512')
+    assert (await rehearsed(old, new)).moves == (
+        (Moved("http", "127.0.0.1:1", "127.0.0.1:9"),),
+        ("limits.max_header_bytes",),
     )
-
-
-async def test_what_an_open_socket_keeps_counts_from_the_next_start() -> None:
-    limits = POLICY + '[limits]\nmax_header_bytes = "1KiB"\nmax_headers = 5\n'
-    assert (await rehearsed(POLICY, limits)).next_start == ("limits.max_header_bytes",)
-    elsewhere = limits + '[listen]\ngrpc = "127.0.0.1:9"'
-    assert (await rehearsed(POLICY, elsewhere)).next_start == ()
 
 
 async def test_a_certificate_that_cannot_be_used_is_a_mistake_of_its_file(tmp_path: Path) -> None:

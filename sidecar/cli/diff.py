@@ -76,7 +76,7 @@ def _lines(before: Loaded, after: Loaded, changes: list[Change], rehearsal: Rehe
     yield from change_lines(changes, str(before.path), str(after.path))
     yield from (("", ""), ("A reload", "bold"))
     parts, moves = rehearsal.parts, [*_moves(rehearsal)]
-    if not (parts.made or parts.reset or parts.dropped or moves or rehearsal.next_start):
+    if not (parts.made or parts.reset or parts.dropped or moves or rehearsal.moves.next_start):
         yield "  keeps   everything: no state begins anew, no connection is closed", ""
         return
     for kind, text in _by_kind(parts.reset):
@@ -88,8 +88,8 @@ def _lines(before: Loaded, after: Loaded, changes: list[Change], rehearsal: Rehe
         yield f"  keeps   {text}", ""
     for text in moves:
         yield f"  {text}", "yellow"
-    if rehearsal.next_start:
-        yield f"  leaves  {', '.join(rehearsal.next_start)} to the next start", "yellow"
+    if rehearsal.moves.next_start:
+        yield f"  leaves  {', '.join(rehearsal.moves.next_start)} to the next start", "yellow"
 
 
 def _by_kind(named: Iterable[Named]) -> Iterator[tuple[str, str]]:
@@ -101,7 +101,7 @@ def _by_kind(named: Iterable[Named]) -> Iterator[tuple[str, str]]:
 
 
 def _moves(rehearsal: Rehearsal) -> Iterator[str]:
-    for name, before, after in rehearsal.moved:
+    for name, before, after in rehearsal.moves.now:
         if not before:
             yield f"opens   {name} on {after}"
         elif not after:
@@ -119,7 +119,7 @@ def _document(before: Loaded, after: Loaded, changes: list[Change], rehearsal: R
         "changes": [change_document(change) for change in changes],
         "reload": {
             **{word: [{"kind": kind, "name": name} for kind, name in named] for word, named in parts._asdict().items()},
-            "moved": [moved._asdict() for moved in rehearsal.moved],
-            "next_start": list(rehearsal.next_start),
+            "moved": [moved._asdict() for moved in rehearsal.moves.now],
+            "next_start": list(rehearsal.moves.next_start),
         },
     }
