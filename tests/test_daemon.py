@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from sidecar.errors import ConfigError
+from tests.kit.addresses import free_port
 from tests.kit.caller import PATIENCE, Caller
 from tests.kit.peer import listening
 from tests.kit.refused import refusal
@@ -37,6 +38,11 @@ async def stopping(sidecar: Running) -> AsyncIterator[asyncio.Task[None]]:
         await task
 
 
+def at_its_own_port() -> str:
+    """For tests in which it closes its port: nobody else is given it, and callers are refused."""
+    return f'[listen]\nhttp = "127.0.0.1:{free_port()}"\nadmin = "127.0.0.1:0"\nprobe = "127.0.0.1:0"\n'
+
+
 async def refuses_connections(sidecar: Running) -> None:
     with pytest.raises(ConnectionRefusedError):
         await Caller.connect(sidecar.port)
@@ -49,7 +55,7 @@ async def refuses_connections(sidecar: Running) -> None:
 async def test_a_drain_goes_on_serving_until_nobody_came_for_a_while() -> None:
     limits = '[limits]\nlinger = "100ms"\ndrain = "5s"\n'
     async with listening() as upstream:
-        policy = one(upstream.url, path="/api/*", more=WITH_ADMIN + limits)
+        policy = one(upstream.url, path="/api/*", more=at_its_own_port() + limits)
         async with running(policy, on_terminal=False) as sidecar, aiohttp.ClientSession() as session:
             assert (await sidecar.ask("/readyz")).status == 200
             early = await sidecar.caller()
@@ -93,7 +99,7 @@ async def test_a_drain_lasts_no_longer_than_it_may() -> None:
 
 @pytest.mark.both_loops
 async def test_on_a_terminal_nobody_lingers_and_what_is_in_flight_ends_well() -> None:
-    async with listening() as upstream, running(one(upstream.url)) as sidecar:
+    async with listening() as upstream, running(one(upstream.url, more=at_its_own_port())) as sidecar:
         idle, busy = await sidecar.caller(), await sidecar.caller()
         busy.send(request("/1"))
         peer = await upstream.accept()

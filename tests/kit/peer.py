@@ -18,6 +18,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from sidecar.http1.connect import Connector, Origin
+from sidecar.standins.kept_port import KeptPort
 
 if TYPE_CHECKING:
     import ssl
@@ -69,6 +70,7 @@ class Listening:
         self._server = server
         self._accepted = accepted
         self.peers = peers
+        self.kept = KeptPort()
         name = server.sockets[0].getsockname()
         self.port: int = 0 if isinstance(name, str) else name[1]
 
@@ -82,6 +84,7 @@ class Listening:
     def stop(self) -> None:
         """Accept no more: who connects now is refused."""
         self._server.close()
+        self.kept.keep("127.0.0.1", self.port)
 
     def pending(self) -> int:
         """How many connections have come that nobody accepted yet."""
@@ -112,12 +115,14 @@ async def listening(
         server = await asyncio.start_unix_server(take, path)
     else:
         server = await asyncio.start_server(take, host, 0, ssl=context)
+    told = Listening(server, accepted, peers)
     try:
-        yield Listening(server, accepted, peers)
+        yield told
     finally:
         for _ in range(3):  # what connected a moment ago is accepted in the loop's next turns
             await asyncio.sleep(0)
         server.close()
+        told.kept.give_up()
         for peer in peers:
             peer.writer.transport.abort()
         await server.wait_closed()
