@@ -121,7 +121,9 @@ class Explainer:
 
     def _chain(self, route: ResolvedRoute, call: Call) -> Json:
         chain = self._chosen(route, call)
-        links = chain.links if call.llm is None else within_reach(call.llm, chain.links)
+        links = chain.links
+        if call.llm is not None and chain.weights is None:  # by weight each may be the first one
+            links = within_reach(call.llm, links)
         targets = []
         for index, link in enumerate(chain.links):
             if not any(one is link for one in links):

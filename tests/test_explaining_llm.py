@@ -178,3 +178,6 @@ def test_shares_count_for_the_routes_own_chain_only() -> None:
     )
     assert [one["share"] for one in explained(split, "POST", CHAT, model="o9")["targets"]] == [0.9, 0.1]
     assert "share" not in explained(split, "POST", CHAT, model="smart")["targets"][0]
+    tied = explained(split, "POST", "/v1/files")
+    assert [one["share"] for one in tied["targets"]] == [0.9, 0.1]  # each may be the one that it does not leave
+    assert tied["notes"] == ["it does not leave its first upstream: others do not have what it names"]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli.program import FILE, MORE, AdminToken, AdminUrl, AsJson, app
+from sidecar.cli.program import FILE, MORE, AdminToken, AdminUrl, AsJson, ConfigFile, app
 
 
 @app.command(rich_help_panel=FILE)
@@ -47,6 +47,23 @@ def diff(
     from sidecar.cli.diff import diff as work
 
     raise typer.Exit(work(old, new, as_json=as_json))
+
+
+@app.command(rich_help_panel=FILE)
+def explain(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="Of HTTP; or GRPC.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="A URL or a path; of gRPC package.Service/Method.")],
+    header: Annotated[
+        list[str] | None, typer.Option("-H", "--header", metavar="'NAME: VALUE'", help="A header; may be repeated.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("-m", "--model", metavar="MODEL", help="What the body asks for.")] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print which route and chain a call would take, and each value that counts with the line it comes from."""
+    from sidecar.cli.explain import explain as work
+
+    raise typer.Exit(work(method, url, headers=header or (), model=model, config=config, as_json=as_json))
 
 
 @app.command(rich_help_panel=FILE)
