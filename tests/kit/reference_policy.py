@@ -170,7 +170,7 @@ def _later(place: tuple[str, ...], key: str, value: dict[str, Any]) -> str:
     """What this version refuses, found by asking for it."""
     shapes = value.get("anyOf", [value])
     if any("$ref" in shape for shape in shapes) or {"type": "string"} in shapes or shapes == [value]:
-        whole = any(_refused(place, key, each) for each in ({}, "x"))
+        whole = _refused(place, key, {}) or _refused(place, key, "x")
         return f" **{NOT_YET.capitalize()}.**" if whole else ""
     words = [True] if {"type": "boolean"} in shapes else [word for shape in shapes for word in shape.get("enum", [])]
     refused = [f"`{toml(word)}`" for word in words if _refused(place, key, word)]
