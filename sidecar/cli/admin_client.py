@@ -77,7 +77,7 @@ class Admin:
         """Around what takes documents apart: one of another shape is not ours, or of another version of us."""
         try:
             yield
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             what = f"{type(error).__name__} {error}"
             raise Trouble(
                 f"{self.url} is no sidecar, or one of a version that this one does not know ({what})"
@@ -85,8 +85,9 @@ class Admin:
 
     def _refusal(self, path: str, heard: Heard, told: Document) -> Trouble:
         error = told.get("error")
-        said = error.get("message") if isinstance(error, dict) else None
+        error = error if isinstance(error, dict) else {}
+        said = error.get("message")
         if not isinstance(said, str):
             return Trouble(f"{self.url}{path} answers {heard.status}: is it an admin listener?")
-        hint = " (--token, or $SIDECAR_ADMIN_TOKEN)" if heard.status in {401, 403} else ""
+        hint = " (--token, or $SIDECAR_ADMIN_TOKEN)" if error.get("code") == "forbidden_token" else ""
         return Trouble(f"{said}{hint}", BAD_USAGE if heard.status in _REFUSED else NOT_WELL)

@@ -28,8 +28,7 @@ def health(url: str | None, token: str | None, *, everything: bool = False, as_j
         checks: dict[str, str] = answer["checks"]
         rows = list(checks.items()) if everything else troubles(answer)
         table = upstream_table(upstreams, breakers) if everything else []
-        state = answer["status"]
-    print_line(state, STYLES.get(state, ""))
+    print_line(answer["status"], STYLES[answer["status"]])
     if rows:
         print_table(("check", "says"), rows)
     if table:
@@ -42,8 +41,8 @@ def ask_health(admin: Admin) -> Document:
     """What `GET /health` says, when it is a sidecar that says it."""
     answer = admin.get("/health", fine={200, 503})
     with admin.understood():
-        if answer["service"] != "sidecar":
-            raise ValueError(f"the service is {answer['service']!r}")
+        if answer["service"] != "sidecar" or answer["status"] not in STYLES:
+            raise ValueError(f"the service is {answer['service']!r}, its status {answer['status']!r}")
     return answer
 
 

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sidecar.cli.admin_client import Admin
+from sidecar.cli.mistakes import tell
 from sidecar.cli.output import aligned, harmless, print_json, print_line
 from sidecar.cli.trouble import BAD_USAGE
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sidecar.cli.admin_client import Document
+    from sidecar.errors import Mistake
 
 SHORT = 12
 """Digits of a hash that are enough to know it again."""
@@ -21,26 +23,28 @@ SHORT = 12
 def reload(url: str | None, token: str | None, *, as_json: bool = False) -> int:
     """Exit code 0 when the file was taken; 2 when it was refused, and all its mistakes are printed."""
     admin = Admin(url, token)
-    code, answer = admin.ask("POST", "/reload", fine={200, 422})
-    refused = code == 422
+    status, answer = admin.ask("POST", "/reload", fine={200, 422})
+    refused = status == 422
     if as_json:
         print_json(answer)
         return BAD_USAGE if refused else 0
     with admin.understood():
-        lines = _mistakes(answer) if refused else list(_changes(answer))
+        mistakes = _mistakes(answer) if refused else []
+        lines = [] if refused else list(_changes(answer))
+    if refused:
+        code = tell(mistakes, {}, as_json=False)
+        print("nothing has changed: what ran before goes on", file=sys.stderr)
+        return code
     for line in lines:
         print_line(line)
-    if refused:
-        count = len(lines)
-        print(f"{count} mistake{'s' * (count != 1)}: nothing has changed", file=sys.stderr)
-    return BAD_USAGE if refused else 0
+    return 0
 
 
-def _mistakes(answer: Document) -> list[str]:
-    """As `sidecar check` prints them."""
+def _mistakes(answer: Document) -> list[Mistake]:
+    """As `sidecar check` finds them."""
     from sidecar.errors import Mistake
 
-    return [harmless(str(Mistake(**mistake))) for mistake in answer["mistakes"]]
+    return [Mistake(**mistake) for mistake in answer["mistakes"]]
 
 
 def _changes(answer: Document) -> Iterator[str]:

@@ -37,7 +37,8 @@ def status(url: str | None, token: str | None, *, as_json: bool = False) -> int:
             print_json({**health, **told})
             return exit_code(health)
         lines, tables = list(_head(health, told)), list(_tables(health, told))
-    print_line(f"sidecar {health['version']} is {health['status']}", STYLES.get(health["status"], ""))
+        title = f"sidecar {health['version']} is {health['status']}"
+    print_line(title, STYLES[health["status"]])
     for line in lines:
         print_line(line)
     for table in tables:

@@ -61,6 +61,16 @@ async def test_a_change_needs_the_token() -> None:
         assert (await reset(None, {"SIDECAR_ADMIN_TOKEN": "schlüssel\n"}))["generation"] == 2
 
 
+async def test_a_name_that_is_not_ours_is_no_matter_of_tokens() -> None:
+    async with running(GUARDED) as sidecar:
+        url = sidecar.admin.replace("127.0.0.1", "localhost.example.org")
+        admin = Admin(url, "schlüssel", {})
+        admin._web._host = "127.0.0.1"  # as if that name led here
+        admin._web._fields["Host"] = "localhost.example.org"
+        said, code = await trouble(admin)
+    assert (said, code) == ("this Host is not one of ours: add it to listen.hosts if it should be", 2)
+
+
 async def test_over_a_unix_socket(tmp_path: Path) -> None:
     where = f"unix:{tmp_path}/admin"
     async with running(f'[listen]\nhttp = "127.0.0.1:0"\nadmin = "{where}"\n'):

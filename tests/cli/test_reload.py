@@ -53,7 +53,7 @@ async def test_a_refused_file_is_told_as_check_tells_it(capsys: pytest.CaptureFi
     assert (told.code, of_check.code) == (2, 2)
     assert told.lines == of_check.lines
     assert len(told.lines) >= 2
-    assert told.err == f"{len(told.lines)} mistakes: nothing has changed\n"
+    assert told.err == f"{len(told.lines)} mistakes\nnothing has changed: what ran before goes on\n"
     mistakes = as_json.document["mistakes"]
     assert isinstance(mistakes, list)
     assert (as_json.code, len(mistakes)) == (2, len(told.lines))
