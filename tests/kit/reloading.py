@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING
 from tests.kit.inventory import held, more_than
 from tests.kit.lasting import lasting
 from tests.kit.reload_stage import CHANGES
-from tests.kit.traffic import traffic
+from tests.kit.traffic import KINDS, traffic
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from tests.kit.reload_stage import Policy, Stage
+    from tests.kit.traffic import Steady
 
     Way = Callable[[Stage, Policy], Awaitable[int]]
 
 
-async def nothing_lost(stage: Stage, way: Way, policies: Iterable[Policy]) -> None:
+async def nothing_lost(
+    stage: Stage, way: Way, policies: Iterable[Policy], kinds: Sequence[type[Steady]] = KINDS
+) -> None:
     """These reloads under traffic, and under streams that began before them: no call fails, none meets two policies."""
     before, texts = stage.generation, list(policies)
-    async with lasting(stage) as streams, traffic(stage.sidecar) as callers:
+    async with lasting(stage) as streams, traffic(stage.sidecar, kinds) as callers:
         for policy in texts:
             callers.live(await way(stage, policy))
             await callers.turn()
@@ -32,17 +35,17 @@ async def nothing_lost(stage: Stage, way: Way, policies: Iterable[Policy]) -> No
         await streams.end()
         assert streams.generations == dict.fromkeys(("sse", "websocket", "bidi"), str(before))
     assert stage.generation == before + len(texts)  # each text was taken once
-    assert callers.failures() == []
+    assert not callers.failures(), "\n".join(callers.failures())
     assert callers.mixed(stage.generations) == []
-    assert callers.calls().keys() == {"http", "sse", "websocket", "unary", "bidi"}
+    assert callers.calls().keys() == {kind.kind for kind in kinds}
 
 
 async def nothing_left(stage: Stage, way: Way, times: int) -> None:
     """So many reloads without loss, after which no more is held than before them."""
     await nothing_lost(stage, by_post, stage.policies(len(CHANGES)))  # what is made once is made
-    before, series = await _at_rest(stage), await stage.metrics()
+    before, series = await at_rest(stage), await stage.metrics()
     await nothing_lost(stage, way, stage.policies(times))
-    await _at_rest(stage)
+    await at_rest(stage)
     assert await more_than(before) == {}
     assert await stage.metrics() == series
     assert await stage.metric("sidecar_config_reload_failed") == 0
@@ -53,7 +56,7 @@ async def by_post(stage: Stage, policy: Policy) -> int:
     return await stage.post(policy)
 
 
-async def _at_rest(stage: Stage) -> Counter[str]:
+async def at_rest(stage: Stage) -> Counter[str]:
     """What is held when nobody calls, on a generation that nobody has called yet."""
     await stage.post(stage.policy("other names of upstreams"))
     await stage.post(stage.policy())
