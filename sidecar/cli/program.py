@@ -10,20 +10,32 @@ from sidecar import __version__
 from sidecar.cli.output import on_terminal
 from sidecar.cli.quick import QuickGroup
 
-app = typer.Typer(
-    name="sidecar",
-    cls=QuickGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich" if on_terminal() else None,  # help is plain text where nobody looks
-)
-
 RUN = "Run"
 FILE = "The policy file"
 LIVE = "A running sidecar"
 CALLS = "Calls to LLMs"
 MORE = "More"
+PANELS = (RUN, FILE, LIVE, CALLS, MORE)
+
+
+class _Commands(QuickGroup):
+    """In the order of the panels, whichever module was imported first."""
+
+    def list_commands(self, _: object) -> list[str]:
+        return sorted(self.commands, key=lambda name: PANELS.index(self._panel(name)))
+
+    def _panel(self, name: str) -> str:
+        return getattr(self.commands[name], "rich_help_panel", None) or MORE
+
+
+app = typer.Typer(
+    name="sidecar",
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if on_terminal() else None,  # help is plain text where nobody looks
+)
 
 ConfigFile = Annotated[
     str | None,

@@ -26,3 +26,9 @@ def test_every_command_stands_in_a_panel_and_says_what_it_does() -> None:
     assert {command.rich_help_panel for command in commands} <= {RUN, FILE, LIVE, CALLS, MORE}
     for name, command in typer.main.get_command(whole).commands.items():  # type: ignore[attr-defined]
         assert command.help, name
+
+
+def test_help_lists_the_commands_panel_by_panel() -> None:
+    help_text = CliRunner().invoke(whole, ["--help"]).output
+    places = [help_text.index(f"\n  {name} ") for name in ("run", "init", "status", "completion")]
+    assert places == sorted(places)

@@ -14,7 +14,7 @@ import typer
 import typer.main
 
 import sidecar.cli.app  # noqa: F401 - declares the commands
-from sidecar.cli.program import CALLS, FILE, LIVE, MORE, RUN, app
+from sidecar.cli.program import PANELS, app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +86,7 @@ def commands_page() -> str:
     """The page's text, panel by panel."""
     group: Any = typer.main.get_command(app)
     about = str(group.help).split(".", maxsplit=1)[0]
-    panels: dict[str, list[Any]] = {panel: [] for panel in (RUN, FILE, LIVE, CALLS, MORE)}
+    panels: dict[str, list[Any]] = {panel: [] for panel in PANELS}
     for command in group.commands.values():
         if not command.hidden:
             panels[command.rich_help_panel].append(command)
