@@ -62,7 +62,12 @@ def reload(admin: AdminUrl = None, token: AdminToken = None, as_json: AsJson = F
 
 @app.command(cls=QuickCommand, rich_help_panel=LIVE)
 def log_level(
-    level: Annotated[str, typer.Argument(help="debug, info, warning or error.")],
+    level: Annotated[
+        str,
+        typer.Argument(
+            help="debug, info, warning or error.", autocompletion=lambda: ["debug", "info", "warning", "error"]
+        ),
+    ],
     admin: AdminUrl = None,
     token: AdminToken = None,
     as_json: AsJson = False,

@@ -147,6 +147,7 @@ def test_any_line_can_be_taken_apart_and_asked_about(line: str) -> None:
     [
         ("bash", "sidecar completion p", "words\npowershell\n"),
         ("bash", "sidecar check ", "files\n"),
+        ("bash", "sidecar log-level w", "words\nwarning\n"),
         ("bash", "sidecar check --nothing=", "words\n"),
         ("fish", "sidecar sch", "words\nschema\tPrint the JSON Schema of the policy file.\n"),
         ("powershell", "sidecar sch", "words\nschema\tPrint the JSON Schema of the policy file.\n"),
