@@ -7,7 +7,7 @@ import os
 import sys
 
 # Each declares its commands; help lists them in this order.
-from sidecar.cli import commands_file, commands_live, commands_run  # noqa: F401 - see above
+from sidecar.cli import commands_file, commands_live, commands_llm, commands_run  # noqa: F401 - see above
 from sidecar.cli.output import harmless
 from sidecar.cli.program import app
 from sidecar.cli.trouble import Trouble

@@ -88,8 +88,11 @@ class Speech:
 def speech(
     dialect: str, key: str | None, environ: Mapping[str, str], *, retry: bool = True, fallback: bool = True
 ) -> Speech:
-    """`key`: else the dialect's own variable."""
-    spoken = Dialect(dialect)
+    """`key`: else the dialect's own variable. Raises `Trouble` for a dialect that nobody speaks."""
+    try:
+        spoken = Dialect(dialect)
+    except ValueError:
+        raise Trouble(f"-p {dialect}: the dialects are {', '.join(one.value for one in Dialect)}", BAD_USAGE) from None
     key = key or environ.get(KEY_VARIABLE[spoken], "")
     return Speech(spoken, key.strip(), retry, fallback)
 

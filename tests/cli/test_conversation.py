@@ -45,6 +45,12 @@ def test_without_a_key_none_is_sent(dialect: str) -> None:
     assert not {"Authorization", "x-api-key"} & speech(dialect, None, {}).fields.keys()
 
 
+def test_a_dialect_that_nobody_speaks() -> None:
+    with pytest.raises(Trouble, match="-p gemini: the dialects are openai, anthropic") as caught:
+        speech("gemini", None, {})
+    assert caught.value.code == 2
+
+
 def test_the_key_is_not_told() -> None:
     assert "sk-3" not in repr(speech("openai", "sk-3", {}))
 
