@@ -19,6 +19,8 @@ HIDDEN = "***"
 """What stands for a secret in what differs."""
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+_ABREAST = 80
+"""Characters of two values that still stand in the line of their key."""
 _LONGEST = 200
 """Characters of a table; of a longer one the line in the file says more."""
 
@@ -27,8 +29,12 @@ def change_lines(changes: Iterable[Change], before: str, after: str) -> Iterator
     """Lines and their styles; `before` and `after` are what the files are called."""
     for change in changes:
         key = change.key + (f" ({', '.join(change.targets)})" if change.targets else "")
-        parts = [f"{_SIGNS[change.kind]} {key}", _values(change), _lines(change, before, after)]
+        values = _values(change)
+        inline = values[0] if len(values) == 1 else ""
+        parts = [f"{_SIGNS[change.kind]} {key}", inline, _lines(change, before, after)]
         yield "  ".join(filter(None, parts)), STYLES[change.kind]
+        if not inline:
+            yield from ((f"    - {values[0]}", STYLES["removed"]), (f"    + {values[1]}", STYLES["added"]))
         if change.reaches:
             yield f"    so for {_reached(change.reaches)}", ""
 
@@ -73,6 +79,10 @@ def value_text(value: Any, place: Place) -> str:
 def _toml(value: Any, place: Place) -> str:
     if isinstance(value, dict):
         said = {key: item for key, item in value.items() if item is not None}
+        if place and isinstance(place[-1], int):  # one of an array: what is off in it need not be said
+            said = {key: item for key, item in said.items() if item is not False}
+        if said.keys() == {"upstream", "model"}:
+            return json.dumps(f"{said['upstream']}/{said['model']}", ensure_ascii=False)
         return f"{{ {', '.join(f'{key} = {_toml(item, (*place, key))}' for key, item in said.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(_toml(item, (*place, index)) for index, item in enumerate(value))}]"
@@ -94,13 +104,16 @@ def _with_unit(value: Any, place: Place) -> str:
     return duration(value) if unit == "s" else str(size(int(value))) if unit == "bytes" else ""
 
 
-def _values(change: Change) -> str:
+def _values(change: Change) -> list[str]:
+    """In one text; two that are long in one each."""
     before, after = value_text(change.before, change.place), value_text(change.after, change.place)
     if change.kind == "added":
-        return after
+        return [after]
     if change.kind == "removed":
-        return before
-    return f"{before} → {after}" if before != after else f"{before}, another one"
+        return [before]
+    if before == after:
+        return [f"{before}, another one"]
+    return [f"{before} → {after}"] if len(before + after) <= _ABREAST else [before, after]
 
 
 def _lines(change: Change, before: str, after: str) -> str:

@@ -34,12 +34,12 @@ WORDS = {
 ANEW = {
     "breaker": "closed, its window empty",
     "rest": "the target no longer rests",
-    "budget": "full again",
+    "budget": "counts calls and retries from nothing",
     "limit": "keeps the share of its level",
     "concurrency": "counts from nothing; calls under way are not in it",
     "inflight": "counts from nothing; calls under way are not in it",
-    "http": "new ones, and health is checked from the start; calls under way end on the old ones",
-    "grpc": "new ones; calls under way end on the old ones",
+    "http": "opened anew, and health checked anew; calls under way end on the old ones",
+    "grpc": "opened anew; calls under way end on the old ones",
     "addresses": "none is set aside",
 }
 """In which state a part of that kind begins whose settings have changed."""

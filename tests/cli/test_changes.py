@@ -34,6 +34,17 @@ def test_what_comes_and_goes() -> None:
     assert lines(Change(("routes", "r"), "added", None, {"chain": ["upstream"] * 20})) == ["+ routes.r  { … }"]
 
 
+def test_long_values_stand_below_each_other() -> None:
+    old = [{"upstream": "openai", "model": f"gpt-{size}", "max_tokens": None, "prefill": False} for size in "ab"]
+    new = [*old, {"upstream": "anthropic", "model": "claude", "max_tokens": 8192, "prefill": True}]
+    added = '{ upstream = "anthropic", model = "claude", max_tokens = 8192, prefill = true }'
+    assert lines(Change(("models", "smart", "chain"), "changed", old, new, 4, 5)) == [
+        "~ models.smart.chain  (old.toml:4, new.toml:5)",
+        '    - ["openai/gpt-a", "openai/gpt-b"]',
+        f'    + ["openai/gpt-a", "openai/gpt-b", {added}]',
+    ]
+
+
 def test_who_it_reaches_is_named() -> None:
     reaches = (("routes", "r", "retry", "tries"), ("routes", "s", "retry", "tries"), ("upstreams", "a.b", "via"))
     change = Change(("policies", "default", "retry", "tries"), "changed", 3, 5, reaches=reaches)

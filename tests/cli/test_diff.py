@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from sidecar.cli.app import app
-from sidecar.cli.diff import diff
+from sidecar.cli.diff import ANEW, WORDS, diff
+from sidecar.rehearsal import rehearse
+from tests.kit.policy_file import load
 from tests.kit.running import one
 
 if TYPE_CHECKING:
@@ -68,6 +70,16 @@ def test_what_differs_and_what_a_reload_would_do(files: Files) -> None:
         "  keeps   connections to a",
         "  keeps   rest of r/a",
     ]
+
+
+async def test_every_kind_of_part_has_its_words() -> None:
+    everything = one(URL, upstream="concurrency = { max = 3 }", route="rate_limit = { per_minute = 4 }").replace(
+        f'url = "{URL}"', f'urls = ["{URL}", "http://127.0.0.1:2"]'
+    )
+    everything += '[limits]\nmax_inflight = 9\n[upstreams.g]\nprotocol = "grpc"\nurl = "grpc://127.0.0.1:1"\n'
+    everything += '[routes.g]\nmatch = { grpc = "*" }\nchain = ["g"]\n'
+    parts = (await rehearse(load(everything), load(everything), {})).parts
+    assert {kind for kind, _ in parts.kept} == WORDS.keys() == ANEW.keys()
 
 
 def test_what_is_gone(files: Files) -> None:
