@@ -42,22 +42,24 @@ def print_json(document: object) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], styles: Mapping[str, str] = STYLES) -> None:
-    """Columns under their names. Nothing is cut off, so that another program can read them as well."""
+    """Columns under their names, a line for each row: nothing is cut off or folded, however narrow the terminal is."""
     text = [[_text(cell) for cell in row] for row in rows]
+    lines = aligned([list(head), *text])
     if not on_terminal():
-        for line in aligned([list(head), *text]):
-            print(line)
+        print("\n".join(lines))
         return
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in head:
-        table.add_column(name, overflow="fold")
-    for row in text:
-        table.add_row(*(Text(cell, style=styles.get(cell.partition(",")[0], "")) for cell in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(lines[0], style="bold", markup=False, emoji=False, soft_wrap=True)
+    for row, line in zip(text, lines[1:], strict=True):
+        coloured, at = Text(line), 0
+        for cell in map(str.rstrip, row):  # as the line is
+            at = line.index(cell, at)
+            coloured.stylize(styles.get(cell.partition(",")[0], ""), at, at + len(cell))
+            at += len(cell)
+        console.print(coloured, soft_wrap=True)
 
 
 def print_line(text: str = "", style: str = "") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -39,15 +40,18 @@ def test_colours_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[32m[bold]fine :smile:" in seen[0]
 
 
-def test_a_narrow_terminal_cuts_nothing_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "abcdefghijklmnopqrstuvwxyz"
-    with screen(monkeypatch, 16) as seen:
-        print_table(("name", "state"), [(name, "open")])
-        print_line(name, "green")
-    body, _, line = seen[0].rpartition("\x1b[32m")
-    assert max(len(row) for row in body.splitlines()[1:]) <= 16 + len("\x1b[1;31m\x1b[0m")
-    assert "".join(row.split(" ")[0] for row in body.splitlines()[1:]) == name
-    assert line.startswith(name)
+@pytest.mark.parametrize("columns", [1, 16, 200])
+def test_a_terminal_of_any_width_shows_what_a_file_gets(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with screen(monkeypatch, columns) as seen:
+        print_table(("name", "state", "more"), [("abcdefghijklmnopqrstuvwxyz", "open", ""), ("open", "open", "z")])
+        print_line("abcdefghijklmnopqrstuvwxyz", "green")
+    assert re.sub(r"\x1b\[[\d;]*m", "", seen[0]).splitlines() == [
+        "name                        state  more",
+        "abcdefghijklmnopqrstuvwxyz  open",
+        "open                        open   z",
+        "abcdefghijklmnopqrstuvwxyz",
+    ]
+    assert seen[0].count("\x1b[1;31mopen\x1b[0m") == 3
 
 
 @pytest.mark.parametrize(
@@ -84,6 +88,23 @@ def test_json_says_the_same_in_every_encoding(document: object) -> None:
             patch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, write_through=True))
             print_json(document)
             assert json.loads(raw.getvalue().decode(encoding)) == document
+
+
+@given(st.lists(st.tuples(st.text(" -ab\t"), st.text(" open,"), st.text(" -ab\t")), max_size=4))
+def test_colours_change_no_letter(rows: list[tuple[str, ...]]) -> None:
+    printed: list[str] = []
+    for stdout in (io.StringIO(), Tty()):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            patch.setenv("TERM", "xterm-256color")
+            print_table(("a", "b", "c"), rows)
+            printed.append(re.sub(r"\x1b\[[\d;]*m", "", stdout.getvalue()))
+    assert printed[0] == printed[1]
+
+
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def test_json_is_read_by_people_too(capsys: pytest.CaptureFixture[str]) -> None:
