@@ -88,7 +88,7 @@ async def deleted_first(file: Path, text: str) -> None:
 async def in_a_config_map(file: Path, text: str) -> None:
     """As the kubelet does it: the file is a link into `..data`, which is a link to a folder that is never changed.
 
-    The first time the file becomes such a link, at one stroke.
+    A file that is no such link becomes one, at one stroke.
     """
     mount, data = file.parent, file.parent / "..data"
     before = data.readlink() if data.is_symlink() else None
@@ -98,8 +98,7 @@ async def in_a_config_map(file: Path, text: str) -> None:
     _link(data, fresh.name)
     if before is not None:
         shutil.rmtree(mount / before)
-    else:
-        _link(file, f"..data/{file.name}")
+    _link(file, f"..data/{file.name}")
 
 
 async def behind_a_link(file: Path, text: str) -> None:
@@ -107,8 +106,7 @@ async def behind_a_link(file: Path, text: str) -> None:
     other = file.parent / "elsewhere" / "policy.toml"
     other.parent.mkdir(exist_ok=True)
     other.write_text(text)
-    if not file.is_symlink():
-        _link(file, str(other))
+    _link(file, str(other))
 
 
 async def moved_behind_a_link(file: Path, text: str) -> None:
@@ -116,12 +114,13 @@ async def moved_behind_a_link(file: Path, text: str) -> None:
     other = file.parent / "elsewhere" / "policy.toml"
     other.parent.mkdir(exist_ok=True)
     await moved_over(other, text)
-    if not file.is_symlink():
-        _link(file, str(other))
+    _link(file, str(other))
 
 
 def _link(path: Path, to: str) -> None:
-    """Make it a link at one stroke, whatever it was."""
+    """Make it a link at one stroke, unless it is that one already."""
+    if path.is_symlink() and str(path.readlink()) == to:
+        return
     beside = path.with_name("..tmp")
     os.symlink(to, beside)  # noqa: PTH211 - it may be relative to nowhere yet
     beside.replace(path)

@@ -159,6 +159,17 @@ class Http(Steady):
             self._caller = None
 
 
+class Fresh(Http):
+    """Requests that each come by a connection of their own, to where the sidecar listens now."""
+
+    kind = "fresh"
+
+    async def call(self) -> tuple[int, str]:
+        served = await super().call()
+        await self.hang_up()
+        return served
+
+
 class Events(Http):
     """Streams of server-sent events, one after the other on one connection."""
 

@@ -8,24 +8,13 @@ from tests.kit.addresses import free_port
 from tests.kit.inventory import more_than
 from tests.kit.reload_stage import Policy, reload_stage
 from tests.kit.reloading import at_rest, by_post, nothing_lost
-from tests.kit.traffic import KINDS, Http
+from tests.kit.traffic import KINDS, Fresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.kit.reload_stage import Stage
     from tests.kit.traffic import Steady
-
-
-class Fresh(Http):
-    """Requests that each come by a connection of their own, to where the sidecar listens now."""
-
-    kind = "fresh"
-
-    async def call(self) -> tuple[int, str]:
-        served = await super().call()
-        await self.hang_up()
-        return served
 
 
 def moved(stage: Stage, times: int) -> Iterator[Policy]:
