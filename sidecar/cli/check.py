@@ -90,10 +90,16 @@ def _told(running: _Running, loaded: Loaded) -> Iterator[tuple[str, str]]:
             yield "  nothing, unless a secret is another one", ""
         for line, style in change_lines(running.changes, "", str(loaded.path)):
             yield f"  {line}", style
-    if running.file and Path(running.file).resolve() != loaded.path.resolve():
+    if _is_another(running.file, loaded.path):
         yield f"it runs another file: {running.file}", "yellow"
     if running.stale:
         yield f"it did not take what it found there: {running.stale}", "red"
+
+
+def _is_another(running: str, path: Path) -> bool:
+    """Where a relative path began only the sidecar knows: of those the names are compared."""
+    file = Path(running)
+    return file.resolve() != path.resolve() if file.is_absolute() else file.name not in {"", path.name}
 
 
 def _as_json(loaded: Loaded, *, live: bool, admin: str | None, token: str | None) -> int:

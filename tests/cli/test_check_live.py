@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,9 +16,11 @@ from sidecar.cli.trouble import Trouble
 from sidecar.errors import ConfigError
 from tests.kit.addresses import free_port
 from tests.kit.peer import listening
+from tests.kit.policy_file import load
 from tests.kit.running import Running, one, running
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 
@@ -128,22 +131,50 @@ async def test_nobody_there(asked: Asked, tmp_path: Path, capsys: pytest.Capture
     assert "does not answer" in live["unknown"]
 
 
-async def test_somebody_else_there(tmp_path: Path) -> None:
-    file = tmp_path / "mine.toml"
-    file.write_text(POLICY)
+@asynccontextmanager
+async def answering(*documents: dict[str, Any]) -> AsyncIterator[str]:
+    """Somebody who says these one after the other; where."""
     async with listening() as stranger:
 
         async def answer() -> None:
-            for body in (b'{"hash": "other"}', b"{}"):
+            for document in documents:
                 peer = await stranger.accept()
                 await peer.request()
+                body = json.dumps(document).encode()
                 peer.say(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(answer())
-            with pytest.raises(Trouble, match="does not say what it runs") as caught:
-                await asyncio.to_thread(check, str(file), live=True, admin=stranger.url)
+            yield stranger.url
+
+
+async def test_somebody_else_there(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(POLICY)
+    async with answering({"hash": "other"}, {}) as url:
+        with pytest.raises(Trouble, match="does not say what it runs") as caught:
+            await asyncio.to_thread(check, str(file), live=True, admin=url)
         assert caught.value.code == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("mine.toml", []),
+        ("conf/mine.toml", []),
+        ("other.toml", ["it runs another file: other.toml"]),
+        ("/mine.toml", ["it runs another file: /mine.toml"]),
+    ],
+)
+async def test_where_a_relative_path_begins_nobody_knows(
+    said: str, told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(POLICY)
+    config = {"hash": load(POLICY).hash, "generation": 7, "config": {}, "file": said}
+    async with answering(config, {"checks": {"config": "ok"}}) as url:
+        assert await asyncio.to_thread(check, str(file), live=True, admin=url) == 0
+    assert capsys.readouterr().out.partition("live: generation 7\n")[2].splitlines() == told
 
 
 async def test_as_typed() -> None:
