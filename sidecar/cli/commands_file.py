@@ -12,7 +12,9 @@ from sidecar.cli.program import FILE, MORE, AdminToken, AdminUrl, AsJson, Config
 
 @app.command(rich_help_panel=FILE)
 def init(
-    file: Annotated[str | None, typer.Argument(help="Where to; else ./sidecar.toml. -: to stdout.")] = None,
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="Where to; else ./sidecar.toml. -: to stdout.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a starter policy file, with comments."""
@@ -23,7 +25,7 @@ def init(
 
 @app.command(rich_help_panel=FILE)
 def check(
-    file: Annotated[str | None, typer.Argument(help="The policy file.")] = None,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="The policy file.")] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Also tell how it differs from what runs; exit 1 if it does.")
     ] = False,
@@ -85,7 +87,13 @@ class Shell(StrEnum):
 
 @app.command(rich_help_panel=MORE)
 def completion(shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")]) -> None:
-    """Print what a shell needs to complete commands, options and files. For bash: eval "$(sidecar completion bash)"."""
+    """Print what a shell needs to complete commands, options and files.
+
+    bash, in ~/.bashrc: eval "$(sidecar completion bash)".
+    zsh, in ~/.zshrc behind compinit: eval "$(sidecar completion zsh)".
+    fish: sidecar completion fish > ~/.config/fish/completions/sidecar.fish.
+    PowerShell, in $PROFILE: sidecar completion powershell | Out-String | Invoke-Expression.
+    """
     from sidecar.cli.completion import script as work
 
     raise typer.Exit(work(shell))

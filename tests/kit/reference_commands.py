@@ -182,8 +182,10 @@ def _files(command: Any) -> Iterator[str]:
 
 
 def _prose(text: str) -> str:
-    """On one line, and nothing in it that Markdown takes for its own."""
-    return re.sub(r"([*<])", r"\\\1", " ".join(text.split()))
+    """On one line; what Markdown would take for its own is escaped, but not in code."""
+    return re.sub(
+        r"`[^`]*`|[*<>]", lambda found: found[0] if found[0][0] == "`" else f"\\{found[0]}", " ".join(text.split())
+    )
 
 
 def _wrapped(text: str, hanging: str = "") -> str:
