@@ -90,8 +90,11 @@ def completion(shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bas
     """Print what a shell needs to complete commands, options and files.
 
     bash, in ~/.bashrc: eval "$(sidecar completion bash)".
+
     zsh, in ~/.zshrc behind compinit: eval "$(sidecar completion zsh)".
+
     fish: sidecar completion fish > ~/.config/fish/completions/sidecar.fish.
+
     PowerShell, in $PROFILE: sidecar completion powershell | Out-String | Invoke-Expression.
     """
     from sidecar.cli.completion import script as work

@@ -47,9 +47,9 @@ Results go to stdout, complaints to stderr. Where stdout is no terminal, output 
 ## COMMANDS
 """
 
-GENERAL = {"0": "fine", "1": "the listener cannot be asked", "2": "bad usage"}
+GENERAL = {"0": "fine", "1": "the listener cannot be asked", "2": "bad usage, or the listener refuses it"}
 """Where `EXITS` says nothing else."""
-PROVIDER = {"0": "answered", "1": "not answered, or nobody listens", "2": "bad usage, or no such model or upstream"}
+PROVIDER = {"0": "answered", "1": "not answered, or nobody listens", "2": "bad usage, or nothing leads to UPSTREAM"}
 EXITS: Mapping[str, Mapping[str, str]] = {
     "run": {
         "0": "ended by SIGTERM or SIGINT, after draining",
@@ -63,9 +63,17 @@ EXITS: Mapping[str, Mapping[str, str]] = {
     },
     "demo": {"0": "ended by Ctrl-C, or after `--seconds`"},
     "init": {"0": "written", "2": "not written: a file is there already, or it cannot be"},
-    "check": {"0": "no mistake", "1": "`--live`: it differs, or nobody can be asked", "2": "mistakes, or no file"},
+    "check": {
+        "0": "no mistake",
+        "1": "`--live`: it is not what runs, or nobody can be asked",
+        "2": "mistakes, or no file",
+    },
     "diff": {"0": "both files are right, whether or not they differ", "2": "mistakes in one of them"},
-    "explain": {"0": "a route takes the call", "1": "none does", "2": "bad usage, or mistakes in the policy file"},
+    "explain": {
+        "0": "the call would be served",
+        "1": "it would be refused",
+        "2": "bad usage, no such request, or mistakes in the policy file",
+    },
     "schema": {"0": "always"},
     "completion": {"0": "printed", "2": "a shell that is not known"},
     "status": {**GENERAL, "1": "it is unhealthy, or cannot be asked"},
