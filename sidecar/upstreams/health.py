@@ -61,10 +61,14 @@ class HealthCheck:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, judge: Callable[[float], None]) -> None:
-        """`judge` hears after each round: the seconds to rest, 0 for none. Started again, only the judge changes."""
+        """`judge` hears after each round: the seconds to rest, 0 for none. Started again, only the judge changes, and
+        hears at once of an upstream that is not well: it may judge for targets that did not exist in the last round.
+        """
         self._judge = judge
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"health of {self._name}")
+        elif not self._well:
+            judge(MISSED_CHECKS * self._interval)
 
     async def aclose(self) -> None:
         if self._task is not None:

@@ -50,6 +50,16 @@ async def test_the_checking_ends_with_the_upstream() -> None:
         assert len(old.requests) <= seen + 1
 
 
+async def test_a_route_that_a_reload_adds_knows_at_once_that_its_upstream_is_sick() -> None:
+    seldom = CHECKED.replace("20ms", "1h")
+    async with scripted(reply("500 No")) as upstream, running(one(upstream.url, upstream=seldom)) as sidecar:
+        await sidecar.log.saying("health check failed")
+        sidecar.file.write_text(sidecar.file.read_text() + '[routes.new]\nmatch = { path = "/new" }\nchain = ["a"]\n')
+        await sidecar.daemon.reload()
+        assert refusal(await sidecar.ask("/new")) == (502, "upstream_connect_failed")
+        assert len(upstream.requests) == 1  # the check
+
+
 async def test_a_full_pool_is_not_taken_for_a_sick_upstream() -> None:
     full = "pool = { max = 1 }\n" + CHECKED
     async with listening() as upstream, running(one(upstream.url, upstream=full, path="/api/*")) as sidecar:
