@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sidecar.cli.trouble import BAD_USAGE, NOT_WELL, Trouble
-from sidecar.cli.web import PATIENCE, Heard, Web
+from sidecar.cli.web import PATIENCE, Web
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -18,6 +18,11 @@ Document = dict[str, Any]
 USUAL = "http://127.0.0.1:7072"
 FINE = frozenset({200})
 _REFUSED = frozenset({400, 401, 403, 404, 422})
+_HINTS = {
+    "forbidden_token": " (--token, or $SIDECAR_ADMIN_TOKEN)",
+    "no_route": " (is {url} the admin listener, or another one of the sidecar's?)",
+}
+"""What helps with a refusal of that code."""
 
 
 class Admin:
@@ -51,6 +56,13 @@ class Admin:
         """Change something; what it says of it."""
         return self.ask("POST", path, document, fine)[1]
 
+    def find(self, method: str, path: str) -> Document | None:
+        """What is told of something that may not be there: None when the listener knows the path and not the thing."""
+        status, told = self.ask(method, path, fine={200, 404})
+        if status == 404 and _code(told) != "not_found":
+            raise self._refusal(path, status, told)
+        return told if status == 200 else None
+
     def ask(
         self, method: str, path: str, document: Document | None = None, fine: Collection[int] = FINE
     ) -> tuple[int, Document]:
@@ -69,7 +81,7 @@ class Admin:
         if not isinstance(told, dict):
             raise Trouble(f"{self.url}{path} answers {heard.status}, and no JSON: is it an admin listener?")
         if heard.status not in fine:
-            raise self._refusal(path, heard, told)
+            raise self._refusal(path, heard.status, told)
         return heard.status, told
 
     @contextmanager
@@ -83,11 +95,15 @@ class Admin:
                 f"{self.url} is no sidecar, or one of a version that this one does not know ({what})"
             ) from error
 
-    def _refusal(self, path: str, heard: Heard, told: Document) -> Trouble:
+    def _refusal(self, path: str, status: int, told: Document) -> Trouble:
         error = told.get("error")
-        error = error if isinstance(error, dict) else {}
-        said = error.get("message")
+        said = error.get("message") if isinstance(error, dict) else None
         if not isinstance(said, str):
-            return Trouble(f"{self.url}{path} answers {heard.status}: is it an admin listener?")
-        hint = " (--token, or $SIDECAR_ADMIN_TOKEN)" if error.get("code") == "forbidden_token" else ""
-        return Trouble(f"{said}{hint}", BAD_USAGE if heard.status in _REFUSED else NOT_WELL)
+            return Trouble(f"{self.url}{path} answers {status}: is it an admin listener?")
+        hint = _HINTS.get(_code(told), "").format(url=self.url)
+        return Trouble(f"{said}{hint}", BAD_USAGE if status in _REFUSED else NOT_WELL)
+
+
+def _code(told: Document) -> str:
+    error = told.get("error")
+    return str(error.get("code")) if isinstance(error, dict) else ""

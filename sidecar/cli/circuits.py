@@ -56,9 +56,8 @@ def reset(name: str | None, url: str | None, token: str | None, *, as_json: bool
         raise Trouble(f"there is no circuit breaker {name!r}{_nearest(name, list(before))}", BAD_USAGE)
     after: dict[str, Any] = {}
     for each in before if name is None else [name]:
-        # A reload may have dropped it meanwhile; that is a reset, too.
-        status, numbers = admin.ask("POST", f"{PATH}/{quote(each, safe='')}/reset", fine={200, 404})
-        if status == 200:
+        numbers = admin.find("POST", f"{PATH}/{quote(each, safe='')}/reset")
+        if numbers is not None:  # else a reload has dropped it meanwhile, which is a reset, too
             after[each] = numbers
     if as_json:
         print_json(after)

@@ -8,8 +8,9 @@ import pytest
 
 from sidecar.cli.circuits import circuits, reset
 from sidecar.cli.trouble import Trouble
-from tests.kit.asked import asked, governed
+from tests.kit.asked import LISTEN, NOWHERE, asked, governed
 from tests.kit.blunt import blunt, json_answer
+from tests.kit.running import one, running
 
 if TYPE_CHECKING:
     from tests.kit.running import Running
@@ -119,3 +120,21 @@ async def test_another_service_is_no_sidecar(capsys: pytest.CaptureFixture[str])
     async with blunt(json_answer({"status": "UP"})) as there:
         with pytest.raises(Trouble, match="is no sidecar"):
             await asked(capsys, circuits, there.url, None)
+
+
+async def test_the_http_listener_lists_them_and_resets_none(capsys: pytest.CaptureFixture[str]) -> None:
+    async with running(one(NOWHERE, path="/only", more=LISTEN)) as sidecar:
+        assert (await asked(capsys, circuits, sidecar.url, None)).lines[1].startswith("a ")
+        with pytest.raises(Trouble, match=r"is .* the admin listener, or another one") as raised:
+            await asked(capsys, reset, None, sidecar.url, None)
+    assert raised.value.code == 2
+
+
+async def test_one_that_a_reload_has_dropped_meanwhile_is_no_trouble(capsys: pytest.CaptureFixture[str]) -> None:
+    gone = (
+        json_answer({"a": {"state": "open"}}),
+        json_answer({"error": {"message": "none", "code": "not_found"}}, "404 No"),
+    )
+    async with blunt(gone[0], then=gone[1]) as there:
+        told = await asked(capsys, reset, None, there.url, None)
+    assert (told.code, told.out) == (0, "no circuit breaker to reset\n")

@@ -25,9 +25,17 @@ class Blunt:
 
 @asynccontextmanager
 async def blunt(
-    said: bytes | Iterable[bytes], *, hangs: bool = False, tls: ssl.SSLContext | None = None, unix: str = ""
+    said: bytes | Iterable[bytes],
+    *,
+    then: bytes = b"",
+    hangs: bool = False,
+    tls: ssl.SSLContext | None = None,
+    unix: str = "",
 ) -> AsyncIterator[Blunt]:
-    """Says it once a request's head has come, and closes; `hangs`: keeps the connection open until the test ends."""
+    """Says it once a request's head has come, and closes; `hangs`: keeps the connection open until the test ends.
+
+    `then`: what it says to the second request and those after it.
+    """
     there, ended, serving = Blunt(), asyncio.Event(), set[asyncio.Task[None] | None]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,7 +44,8 @@ async def blunt(
             first = await reader.readexactly(1)
             if first != b"\x16":  # which begins TLS (RFC 8446, section 5.1), and no request
                 there.heard.append((first + await reader.readuntil(b"\r\n\r\n"))[:-4])
-            for piece in [said] if isinstance(said, bytes) else said:
+            now = then if then and len(there.heard) > 1 else said
+            for piece in [now] if isinstance(now, bytes) else now:
                 writer.write(piece)
                 await writer.drain()
             if hangs:
