@@ -10,11 +10,14 @@ from sidecar import __version__
 from sidecar.access import is_loopback
 from sidecar.admin.view import Access
 from sidecar.config import redacted
+from sidecar.described import described
+from sidecar.explaining import Explainer
 from sidecar.telemetry import process_log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from sidecar.call import Call
     from sidecar.config import Loaded
     from sidecar.engine.route import Target
     from sidecar.policy.breaker import Breaker
@@ -176,6 +179,22 @@ class View:
     def timeline(self, request_id: str) -> Json | None:
         return self.telemetry.timeline.find(request_id)
 
+    def explain(self, method: str, url: str, headers: Sequence[tuple[str, str]], model: str) -> Json:
+        """By what is live, and how its targets are now. Raises `InvalidRequest`."""
+        runtime = self.runtime
+        call = described(method, url, headers, runtime.settings)
+        told = Explainer(self.loaded, runtime.resolved, runtime.engine.table.match).explain(call, model)
+        now = self.clock()
+        there = {
+            (target.name, target.service.breaker.name if target.service.breaker is not None else None): target
+            for route in runtime.routes
+            if route.name == call.route
+            for target in route.everywhere()
+        }
+        for target in told["targets"]:
+            target["now"] = _state(there[target["target"], target.get("breaker")], call, now)
+        return {"generation": runtime.engine.generation, "hash": self.loaded.hash, **told}
+
     async def reload(self) -> Json:
         return await self.reload_file()
 
@@ -185,6 +204,18 @@ class View:
 
 def _chain(targets: Sequence[Target], now: float) -> list[Json]:
     return [{"target": target.name, "ready": target.static or target.would_admit(now)} for target in targets]
+
+
+def _state(target: Target, call: Call, now: float) -> Json:
+    """How a target is for this call."""
+    left, cause = target.rests(call, now)
+    breaker = target.service.breaker
+    return {
+        "ready": target.static or target.would_take(call, now),
+        "circuit_breaker": None if breaker is None else breaker.state,
+        "rests": round(max(left, 0.0), 3),
+        "why": cause if left > 0 else None,
+    }
 
 
 def allowed_hosts(runtime: Runtime) -> frozenset[bytes]:

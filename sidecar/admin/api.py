@@ -10,6 +10,7 @@ from aiohttp import web
 
 from sidecar.admin import answers
 from sidecar.admin.auth import NotFound, guarded, refusing
+from sidecar.admin.describing import read_description
 from sidecar.admin.events import QUIET, EventStream
 from sidecar.errors import DeadlineExceeded, InvalidRequest
 from sidecar.settings.values import SettingError, parse_duration
@@ -29,7 +30,7 @@ INDEX = {
     "service": "sidecar",
     "read": [
         "/livez", "/readyz", "/health", "/metrics", "/circuit-breakers", "/routes", "/upstreams", "/models",
-        "/rate-limits", "/listeners", "/config", "/requests/{id}", "/events",
+        "/rate-limits", "/listeners", "/config", "/requests/{id}", "/events", "POST /explain",
     ],
     "change": [
         "POST /circuit-breakers/{name}/open", "POST /circuit-breakers/{name}/reset", "POST /reload",
@@ -61,6 +62,7 @@ def admin_app(view: AdminView, *, quiet: float = QUIET) -> web.Application:
             web.get("/config", api.config),
             web.get("/requests/{id:.+}", api.timeline),
             web.get("/events", events.handle, allow_head=False),
+            web.post("/explain", api.explain),
             web.post("/reload", api.reload),
             web.post("/log-level", api.log_level),
         ]
@@ -123,6 +125,10 @@ class _Api:
         if found is None:
             raise NotFound(f"no call {wanted!r} among the last ones")
         return respond(answers.as_json(found))
+
+    async def explain(self, request: web.Request) -> web.Response:
+        asked = read_description(await request.read())
+        return respond(answers.as_json(self._view.explain(*asked)))
 
     async def reload(self, _: web.Request) -> web.Response:
         return respond(answers.as_json(await self._view.reload()))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sidecar.access import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sidecar.telemetry.events import Events
 
@@ -105,6 +105,9 @@ class AdminView(Protocol):
 
     def timeline(self, request_id: str) -> Json | None:
         """The newest call of that id, if it is remembered."""
+
+    def explain(self, method: str, url: str, headers: Sequence[tuple[str, str]], model: str) -> Json:
+        """What a call described so would meet now; nothing is sent. `InvalidRequest`: it is no request."""
 
     async def reload(self) -> Json:
         """Read the policy file again; what changed. `ConfigError`: the mistakes, and nothing has changed."""

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidecar.admin.view import Access
-from sidecar.errors import ConfigError
+from sidecar.errors import ConfigError, InvalidRequest
 from sidecar.telemetry.events import Events
 from sidecar.telemetry.lines import Timestamp
 from sidecar.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sidecar.admin.view import Json
     from sidecar.errors import Mistake
 
@@ -95,6 +97,11 @@ class FakeView:
 
     def timeline(self, request_id: str) -> Json | None:
         return self.calls.get(request_id)
+
+    def explain(self, method: str, url: str, headers: Sequence[tuple[str, str]], model: str) -> Json:
+        if not url.startswith("/"):
+            raise InvalidRequest(f"{url!r} is no path")
+        return {"request": {"method": method, "target": url, "headers": [*headers], "model": model}, "route": None}
 
     async def reload(self) -> Json:
         if self.mistakes:
