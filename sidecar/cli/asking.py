@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sidecar.cli.answers import Answer, ask
-from sidecar.cli.conversation import speech
+from sidecar.cli.conversation import MODELS, speech
 from sidecar.cli.leads import Leads, choose, listing
 from sidecar.cli.listener import Listeners, answering
 from sidecar.cli.output import harmless
@@ -65,9 +65,14 @@ class Line:
         return self._leads
 
     def listing(self) -> Listing:
-        """What the sidecar lists in this dialect; asked for once."""
+        """What the sidecar lists in this dialect; asked for once. With `-v` the heads are told."""
         if self._listing is None:
+            verbose = self._wishes.verbose
+            if verbose:
+                _tell(f"> GET {self.url}{MODELS}", *self._wished())
             self._listing = listing(self.listeners.http, self.speech)
+            if verbose:
+                _tell(*head_lines(self._listing.heard.status, self._listing.heard.fields))
         return self._listing
 
     def model(self, wanted: str | None) -> str:
@@ -85,8 +90,8 @@ class Line:
         verbose = self._wishes.verbose
         body = self.speech.body(model, turns, stream=stream)
         if verbose:
-            _tell(f"> POST {self.url}{self.speech.path}", f"> model: {model}{', stream' * stream}")
-            _tell(*(f"> {name}: {value}" for name, value in self.speech.wishes.items()))
+            how = f"> model: {model}{', stream' * stream}"
+            _tell(f"> POST {self.url}{self.speech.path}", how, *self._wished())
         with answering():
             pieces = ask(self.listeners.http, answer, body)
             next(pieces)
@@ -96,6 +101,9 @@ class Line:
             yield from pieces
         finally:
             pieces.close()
+
+    def _wished(self) -> list[str]:
+        return [f"> {name}: {value}" for name, value in self.speech.wishes.items()]
 
     def tell_cost(self, answer: Answer) -> None:
         """With `-v`, once the answer has ended and stands on lines of its own."""

@@ -57,6 +57,7 @@ def models(
     dialect: Spoken = "openai",
     upstream: Upstream = None,
     key: Key = None,
+    verbose: Verbose = False,
     as_json: AsJson = False,
     admin: Admin = None,
     token: AdminToken = None,
@@ -68,7 +69,7 @@ def models(
     from sidecar.cli.asking import Wishes
     from sidecar.cli.models import models as work
 
-    wishes = Wishes(None, dialect, upstream, key, admin=admin, token=token)
+    wishes = Wishes(None, dialect, upstream, key, verbose=verbose, admin=admin, token=token)
     raise typer.Exit(work(wishes, as_json=as_json))
 
 

@@ -6,9 +6,10 @@ other goes where the route of the call leads.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from sidecar.cli.conversation import MODELS
 from sidecar.cli.listener import answering
@@ -78,8 +79,8 @@ def listing(web: Web, speech: Speech) -> Listing:
     with answering():
         heard = web.ask("GET", MODELS, fields=speech.fields)
     try:
-        document = json.loads(heard.body)
-    except ValueError:
+        document = orjson.loads(heard.body)
+    except orjson.JSONDecodeError:
         document = None
     entries = document.get("data") if isinstance(document, dict) else None
     if heard.status != 200 or not isinstance(entries, list):

@@ -31,15 +31,17 @@ def send(text: str | None, wishes: Wishes, *, as_json: bool, environ: Mapping[st
     model = line.model(wishes.model)
     answer, coming = line.ask(model, [user(asked)], stream=wishes.stream)
     last = ""
-    with closing(coming) as pieces:
-        for piece in pieces:
-            if not as_json:
-                write(piece)
-                last = piece or last
+    try:
+        with closing(coming) as pieces:
+            for piece in pieces:
+                if not as_json:
+                    write(piece)
+                    last = piece or last
+    finally:  # Ctrl-C as well
+        if last and not last.endswith("\n"):
+            write("\n")
     if as_json:
         print_json(document(answer))
-    elif last and not last.endswith("\n"):
-        write("\n")
     line.tell_cost(answer)
     if answer.error is not None:
         raise Trouble(why(answer), NOT_WELL)

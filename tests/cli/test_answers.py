@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sidecar.cli.answers import Answer, ask
 from sidecar.cli.conversation import Speech
@@ -43,6 +45,14 @@ def delta(text: str) -> bytes:
 
 STOP = event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
 USED = event({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5}})
+
+
+PIECES = [
+    delta("Hi"), STOP, USED, DONE, b"\n", b"\r\n\r\n", b"data: ", b"event: error\n", b"[]", b"{}",
+    b": X-Sidecar-Route\n\n", b'{"choices": [{"message": {"content": [1]}}]}', event({"choices": 1}),
+    event({"choices": [1]}), event({"delta": 1}),
+    event({"type": "content_block_delta", "delta": {"type": "text_delta", "text": 1}}), event({"type": "message_stop"}),
+]  # fmt: skip
 
 
 def asked(*pieces: bytes, speech: Speech = OPENAI) -> tuple[Answer, list[str]]:
@@ -163,6 +173,13 @@ def test_an_error_answer() -> None:
     assert not answer.ours
 
 
+def test_an_error_answer_that_breaks_off_tells_what_came() -> None:
+    head = b"HTTP/1.1 502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer, _ = asked(head, chunk(b"no luck"))
+    assert answer.error is not None
+    assert (answer.error.status, answer.error.message) == (502, "no luck")
+
+
 def test_a_refusal_of_the_sidecars_own() -> None:
     proxied = "Proxy-Status: sidecar; error=destination_unavailable"
     answer, _ = asked(whole({"error": {"code": "circuit_open"}}, "503 Service Unavailable", proxied))
@@ -179,6 +196,17 @@ def test_what_is_no_answer_at_all(body: bytes) -> None:
 def test_a_whole_answer_that_breaks_off() -> None:
     answer, _ = asked(whole({"choices": []})[:-4])
     assert answer.error is not None
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20), max_size=8), st.sampled_from([OPENAI, ANTHROPIC]))
+@settings(max_examples=60)
+def test_whatever_comes_is_read_to_its_end(pieces: list[bytes], speech: Speech) -> None:
+    body = b"".join(pieces)
+    for head in (b"text/event-stream", b"application/json"):
+        answer, text = asked(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n\r\n%b" % (head, body), speech=speech)
+        assert "".join(text) == answer.text
+        if head == b"text/event-stream":
+            assert answer.error is not None or answer.reason or b"message_stop" in body
 
 
 def test_nobody_answers() -> None:

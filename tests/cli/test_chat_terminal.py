@@ -66,7 +66,8 @@ class Terminal:
 @asynccontextmanager
 async def chatting(p: Place, *arguments: str) -> AsyncIterator[Terminal]:
     ours, theirs = pty.openpty()
-    environ = {**os.environ, **p.environ, "TERM": "xterm", "INPUTRC": os.devnull}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SIDECAR_")}
+    environ = {**clean, **p.environ, "TERM": "xterm", "INPUTRC": os.devnull}
     try:
         process = await asyncio.create_subprocess_exec(
             SIDECAR, "chat", *arguments, cwd=ROOT, env=environ, stdin=theirs, stdout=theirs, stderr=theirs,

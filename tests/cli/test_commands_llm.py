@@ -14,9 +14,21 @@ from sidecar.cli.trouble import Trouble
 from sidecar.standins.llm_faults import Fault, Kind
 from tests.kit.llm_commands import Place, place
 
+NOTHING: dict[str, str | None] = dict.fromkeys(
+    [
+        "SIDECAR_HTTP",
+        "SIDECAR_ADMIN",
+        "SIDECAR_HTTP_TOKEN",
+        "SIDECAR_ADMIN_TOKEN",
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+    ]
+)
+"""What the shell of who runs the tests may have, and these must not."""
+
 
 async def typed(p: Place, *arguments: str, stdin: str = "") -> Any:
-    return await asyncio.to_thread(CliRunner(env=p.environ).invoke, app, arguments, input=stdin)
+    return await asyncio.to_thread(CliRunner(env={**NOTHING, **p.environ}).invoke, app, arguments, input=stdin)
 
 
 async def test_models() -> None:

@@ -14,6 +14,7 @@ from sidecar.cli.trouble import Trouble
 from sidecar.cli.web import Heard, Web
 from sidecar.llm import Dialect
 from tests.kit.llm_commands import place
+from tests.kit.one_answer import answering
 
 
 def chain(*targets: str) -> Chain:
@@ -120,6 +121,13 @@ async def test_as_a_sidecar_tells_it() -> None:
         listed = await asyncio.to_thread(listing, Web(p.sidecar.url), Speech(Dialect.OPENAI))
         assert [entry["id"] for entry in listed.entries[:3]] == ["smart", "clever", "gpt-4o"]
         assert listed.route == "llm"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": {}}', b"[" * 5000])
+def test_a_list_that_is_none(body: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with answering(head + body) as url, pytest.raises(Trouble, match="no list of models"):
+        listing(Web(url), Speech(Dialect.OPENAI))
 
 
 async def test_a_listener_that_lists_nothing() -> None:

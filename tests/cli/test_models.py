@@ -67,6 +67,12 @@ async def test_as_json() -> None:
         assert told["sidecar"]["route"] == "llm"
 
 
+async def test_the_heads_are_told_to_who_asks() -> None:
+    async with place() as p:
+        done = await p.run(models, as_json=False, verbose=True)
+        assert done.err.startswith(f"> GET {p.sidecar.url}/v1/models\n< 200\n< route: llm\n")
+
+
 async def test_without_an_admin_listener_only_names() -> None:
     async with place() as p:
         p.environ = {"SIDECAR_HTTP": p.sidecar.url, "SIDECAR_ADMIN": "http://127.0.0.1:1"}
