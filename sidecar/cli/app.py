@@ -29,7 +29,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="replace")  # where the locale has no arrow, a question mark must do
     try:
         try:
-            if "_SIDECAR_COMPLETE" in os.environ:  # a shell asks, in the middle of a line
+            if os.environ.get("_SIDECAR_COMPLETE"):  # a shell asks, in the middle of a line
                 from sidecar.cli.completion import answer
 
                 sys.exit(answer(os.environ))

@@ -11,9 +11,9 @@ BASH = r"""# Completion of sidecar for bash. In ~/.bashrc:
 #   eval "$(sidecar completion bash)"
 
 _sidecar_completion() {
-    local answer line
+    local answer line program=${1/#\~/$HOME}
     COMPREPLY=()
-    answer=$(_SIDECAR_COMPLETE=bash _SIDECAR_LINE="${COMP_LINE:0:COMP_POINT}" "$1" 2>/dev/null) || return 0
+    answer=$(_SIDECAR_COMPLETE=bash _SIDECAR_LINE="${COMP_LINE:0:COMP_POINT}" "$program" 2>/dev/null) || return 0
     if [ "$answer" = files ]; then
         type compopt >/dev/null 2>&1 && compopt -o default
         return 0

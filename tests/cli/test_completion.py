@@ -182,9 +182,10 @@ class Bash:
     def __init__(self, folder: Path) -> None:
         self._terminal, theirs = pty.openpty()
         environ = {**os.environ, "PATH": f"{Path(SIDECAR).parent}:{os.environ['PATH']}", "PS1": "$ ", "TERM": "dumb"}
+        environ |= {"HOME": str(Path(SIDECAR).parent), "INPUTRC": "/dev/null", "HISTFILE": ""}
         self._shell = subprocess.Popen(
             ["bash", "--norc", "--noprofile", "-i"], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs,
-            env={**environ, "INPUTRC": "/dev/null", "HISTFILE": ""}, start_new_session=True,
+            env=environ, start_new_session=True,
         )  # fmt: skip
         os.close(theirs)
 
@@ -223,5 +224,7 @@ def test_bash_completes_commands_options_values_and_files(bash: Bash) -> None:
     bash.press("true; A=1 sidecar run --config=my\t", r"sidecar run --config=my\ own.toml ")
     bash.press(end, "42\r\n")
     bash.press("sidecar run --con\t", "sidecar run --config ")
+    bash.press(end, "42\r\n")
+    bash.press("~/sidecar log-l\t", "sidecar log-level ")
     bash.press(end, "42\r\n")
     bash.press("sidecar completion po\t", "sidecar completion powershell ")
