@@ -13,7 +13,7 @@ import pytest
 from sidecar.cli.app import main
 from tests.kit.addresses import free_port
 from tests.kit.asked import LISTEN, NOWHERE, governed
-from tests.kit.running import one, running
+from tests.kit.running import QUICK, one, running
 
 if TYPE_CHECKING:
     from tests.kit.running import Running
@@ -54,7 +54,7 @@ async def typed(sidecar: Running, monkeypatch: pytest.MonkeyPatch, *arguments: s
 async def test_each_answers_in_json(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with governed() as sidecar:
+    async with governed(QUICK) as sidecar:
         answer = await sidecar.ask("/", "X-Request-ID: x")
         await sidecar.log.call(answer.fields["x-sidecar-request-id"])
         code = await typed(sidecar, monkeypatch, *command, "--json")
