@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sidecar.body import Body
 from sidecar.call import NO_DEADLINE, Wire
 from sidecar.config.effective import Held
+from sidecar.config.places import nearest
 from sidecar.config.resolve import STATIC, resolve
 from sidecar.config.sources import Sources
 from sidecar.config.view import plain
@@ -274,6 +275,9 @@ def _notes(route: ResolvedRoute, call: Call, model: str) -> list[str]:
         return notes
     if model and ask.kind not in BY_MODEL:
         notes.append(f"[models] does not count for {ask.kind.value or 'this path'}")
+    elif model and by_model(ask, route.models) is None:
+        meant = nearest(model, route.models)
+        notes.append(f"[models] does not name {model}" + (f" (did you mean {meant!r}?)" if meant else ""))
     elif not model and ask.kind in BY_MODEL:
         notes.append("no model is told: so goes a call for one that [models] does not name")
     if ask.tied or ask.kind is Kind.OTHER:

@@ -77,6 +77,10 @@ def test_a_model_that_the_file_does_not_name_goes_by_the_route() -> None:
     assert chain(found) == ["openai", "local", "static/sorry"]
     assert breakers(found) == ["openai/*", "local/*", None]
     assert found["targets"][0]["model"] == "o9"
+    assert found["notes"] == ["[models] does not name o9"]
+    assert explained(FILE, "POST", CHAT, model="smrat")["notes"] == [
+        "[models] does not name smrat (did you mean 'smart'?)"
+    ]
 
 
 def test_one_that_the_file_names_behind_an_upstream_has_that_breaker() -> None:
