@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sidecar.config.carriage import GRPC
 from sidecar.dialects.decide_answer import lifted
 from sidecar.engine.route import Limit, Service, key_function
+from sidecar.http1.connect import tls_context
 from sidecar.policy.breaker import Breaker
 from sidecar.policy.concurrency import Concurrency
 from sidecar.policy.limiter import RateLimit
@@ -41,6 +43,8 @@ class Services:
         self._around = around
         self._parts = parts
         self._files = files
+        # The system's authorities take 15 ms to load, in which no call goes on.
+        self._trust = cache(tls_context)
         self._faults = [compiled(name, fault) for name, fault in settings.faults.items()]
         self._services: dict[tuple[str, str, Model | None], Service] = {}
 
@@ -98,7 +102,7 @@ class Services:
             "http",
             name,
             (identity(upstream), self._certificates(upstream)),
-            lambda: http_service(upstream, around.environ, around.via, around.wall),
+            lambda: http_service(upstream, around.environ, around.via, around.wall, self._trust),
         )
         if upstream.settings.protocol == "c-gateway":
             return GatewayDecides(http.upstream, tenant=_tenant(upstream))

@@ -75,10 +75,14 @@ def addressee(upstream: ResolvedUpstream) -> Hashable:
 
 
 def http_service(
-    upstream: ResolvedUpstream, environ: Mapping[str, str], via: bytes, wall: Callable[[], float]
+    upstream: ResolvedUpstream,
+    environ: Mapping[str, str],
+    via: bytes,
+    wall: Callable[[], float],
+    trust: Callable[..., ssl.SSLContext] = tls_context,
 ) -> HttpService:
     """The client of an upstream that speaks HTTP. An LLM provider's does not add the credential: whose it is depends
-    on the call.
+    on the call. `trust` makes what TLS needs, or gives what it made before for the same files.
 
     Raises `OSError` for certificates and proxies that cannot be used.
     """
@@ -87,7 +91,7 @@ def http_service(
     provider = settings.protocol in PROVIDERS
     writer = GatewayHeadWriter if gateway else HeadWriter
     drains = Drains() if settings.finish else None
-    context = _context(upstream)
+    context = _context(upstream, trust)
     headers, defaults = pairs(settings.headers), pairs(settings.default_headers)
     credential = credential_of(upstream)
     own = () if credential is None else (credential,)
@@ -173,12 +177,12 @@ def _query(table: Mapping[str, str]) -> bytes:
     ).encode()
 
 
-def _context(upstream: ResolvedUpstream) -> ssl.SSLContext | None:
+def _context(upstream: ResolvedUpstream, trust: Callable[..., ssl.SSLContext]) -> ssl.SSLContext | None:
     if not any(url.startswith("https:") for url in upstream.urls):
         return None
     tls = upstream.settings.tls
     try:
-        return tls_context(ca=tls.ca, cert=tls.cert, key=tls.key, verify=tls.verify)
+        return trust(ca=tls.ca, cert=tls.cert, key=tls.key, verify=tls.verify)
     except OSError as error:  # an ssl.SSLError is one
         raise unusable(f"upstreams.{upstream.name}.tls", (tls.ca, tls.cert, tls.key), error) from error
 
