@@ -38,7 +38,7 @@ def chat(wishes: Wishes, environ: Mapping[str, str] = os.environ) -> int:
         return _piped(talk)
     with suppress(ImportError):  # editing of lines, and the ones before, where the system has it
         import readline  # noqa: F401 - imported for what it does to input()
-    print_line(f"{talk.model} by {line.url}. /help tells what else; Ctrl-D ends.", "dim")
+    print_line(f"{talk.model} through {line.url}. /help tells what else; Ctrl-D ends.", "dim")
     try:
         while talk.take(input(PROMPT)):
             pass

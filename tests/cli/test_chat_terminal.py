@@ -91,7 +91,7 @@ def _takes_the_terminal() -> None:
 
 async def test_a_conversation_ends_with_ctrl_d() -> None:
     async with place() as p, chatting(p) as terminal:
-        await terminal.sees("smart by http://127.0.0.1:")
+        await terminal.sees("smart through http://127.0.0.1:")
         await terminal.sees("> ")
         terminal.types("hi there")
         await terminal.sees("You said: hi there")
