@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Programs that are started from here hear Ctrl-C, even where this run does not: a shell's `&` has it ignored.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # No test fails because its machine is busy.
     settings.register_profile("untimed", settings.default, deadline=None)
     settings.load_profile("untimed")

@@ -227,11 +227,13 @@ class CGateway:
 
     async def _connection(self, connection: socket.socket, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
+        absent = has_left(connection)  # before its turn: it was not there together with who waits now
         try:
             raw = await loop.sock_recv(connection, wire.ONE_READ)
         except ConnectionResetError:
             raw = b""
-        self._look_who_waits(listener)
+        if not absent:
+            self._look_who_waits(listener)
         if not raw:
             return
         asked = wire.parse(raw)
@@ -325,6 +327,16 @@ async def accepted(listener: socket.socket) -> socket.socket:
             await ready.wait()
         finally:
             loop.remove_reader(listener)
+
+
+def has_left(connection: socket.socket) -> bool:
+    """Whether the caller has closed already, without a word."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
 
 
 def main() -> None:

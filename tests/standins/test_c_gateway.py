@@ -93,6 +93,20 @@ async def test_who_connects_and_is_silent_stops_it_for_all() -> None:
         assert gateway.most_at_once == 2
 
 
+@pytest.mark.parametrize("leave", [socket.socket.close, reset])
+async def test_who_left_before_its_turn_is_not_there_together_with_the_next(
+    leave: Callable[[socket.socket], None],
+) -> None:
+    async with CGateway() as gateway:
+        with socket.create_connection((gateway.host, gateway.port)) as silent:
+            leave(silent)
+        with socket.create_connection((gateway.host, gateway.port)) as caller:
+            caller.sendall(HEALTH)
+            caller.setblocking(False)
+            assert b"200 OK" in await rest(caller)
+        assert gateway.most_at_once == 1
+
+
 async def test_slow_decides_are_served_one_after_the_other_and_health_behind_them() -> None:
     clock = asyncio.get_running_loop().time
     async with CGateway(fault=slow(0.05)) as gateway:

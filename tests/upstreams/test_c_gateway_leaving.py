@@ -141,7 +141,7 @@ async def test_an_attempt_whose_time_is_out_leaves_the_next_one_waiting_for_the_
     async with gateway() as server:
         stage = Stage()
         place = slots(1, queue=64, max_wait=PATIENCE)
-        target = stage.target("a", attempt=0.05, concurrency=place, tries=2, backoff=0)
+        target = stage.target("a", attempt=0.3, concurrency=place, tries=2, backoff=0)
         target.service.upstream = service_to(server.url).upstream
         stage.route(target, stage.target("b"), deadline=PATIENCE)
         late = stage.calling()
