@@ -27,7 +27,7 @@ from sidecar.errors import MethodNotAllowed, NoRoute, Refused
 from sidecar.explained_policy import route_policy, target_policy
 from sidecar.listeners.http import BUILTIN_PATHS
 from sidecar.llm import Kind
-from sidecar.route_facts import CANNOT, always_idempotent, asked_elsewhere, matching, scope
+from sidecar.route_facts import always_idempotent, asked_elsewhere, cannot_carry, matching, scope
 from sidecar.settings.protocols import PROVIDERS
 from sidecar.upstreams.llm_request import as_sent, why_not
 from sidecar.wiring_llm import model_of, named_models, options_of, provider_of
@@ -158,7 +158,7 @@ class Explainer:
         own, protocol = upstream.settings, upstream.settings.protocol
         if always_idempotent(route, protocol) and not call.idempotent and not route.idempotent:
             policy["idempotent"] = self._sources.value(True, otherwise=f"protocol {protocol}")
-        skipped = self._skipped(call, link)
+        skipped = self._skipped(route, call, link)
         told |= {
             "upstream": link.upstream,
             "protocol": protocol,
@@ -176,13 +176,15 @@ class Explainer:
             told["model"] = link.model or call.llm.model or None
         return {**told, "policy": policy}
 
-    def _skipped(self, call: Call, link: ResolvedTarget) -> str:
+    def _skipped(self, route: ResolvedRoute, call: Call, link: ResolvedTarget) -> str:
         """Why the target could not carry the call whatever its body; empty when it could."""
         upstream = self._resolved.upstreams[link.upstream]
-        if upstream.settings.protocol in PROVIDERS:
-            return "" if call.llm is None else why_not(call.llm, provider_of(upstream))
-        cannot = CANNOT.get(upstream.settings.protocol)
-        return "" if cannot is None else cannot(call)
+        cannot = cannot_carry(route, self._settings, upstream.settings.protocol)
+        if cannot is not None:
+            return cannot(call)
+        if upstream.settings.protocol not in PROVIDERS or call.llm is None:
+            return ""
+        return why_not(call.llm, provider_of(upstream))
 
     def _urls(self, name: str) -> list[Any]:
         own = self._settings.upstreams[name]

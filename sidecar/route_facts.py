@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+from sidecar.config.carriage import cannot
 from sidecar.dialects import beamline
 from sidecar.settings import ConcurrencySettings
 from sidecar.upstreams.transcode import gateway_cannot, router_cannot
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from sidecar.call import Call
     from sidecar.config.resolve import Resolved, ResolvedRoute, ResolvedTarget
+    from sidecar.settings import Settings
 
 CANNOT: dict[str, Callable[[Call], str]] = {"c-gateway": gateway_cannot, "router": router_cannot}
 """Protocols whose targets carry only some of the calls that may come by a route."""
@@ -57,6 +59,18 @@ def slots(route: ResolvedRoute) -> ConcurrencySettings | None:
         return found
     found = found or ConcurrencySettings(max=most)
     return found.model_copy(update={"max": min(found.max, most)})
+
+
+def cannot_carry(route: ResolvedRoute, settings: Settings, protocol: str) -> Callable[[Call], str] | None:
+    """Tells of a call by this route why a target of this protocol cannot carry it, empty when it can.
+
+    None: it carries any, as far as its protocol goes.
+    """
+    reason = cannot(settings.routes[route.name], protocol)
+    if not reason:
+        return CANNOT.get(protocol)
+    why = f"not_translatable: it {reason.partition(') ')[2]}"
+    return lambda _call: why
 
 
 def idempotent_paths(route: ResolvedRoute, resolved: Resolved) -> frozenset[bytes]:

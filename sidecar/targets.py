@@ -11,7 +11,15 @@ from sidecar.engine.route import Llm, Route, Service, Target
 from sidecar.policy.budget import RetryBudget
 from sidecar.policy.classify import GIVE_UP_AFTER, Rules
 from sidecar.policy.rest import Rest, Rests
-from sidecar.route_facts import CANNOT, always_idempotent, asked_elsewhere, idempotent_paths, matching, scope, slots
+from sidecar.route_facts import (
+    always_idempotent,
+    asked_elsewhere,
+    cannot_carry,
+    idempotent_paths,
+    matching,
+    scope,
+    slots,
+)
 from sidecar.settings import CircuitBreakerSettings
 from sidecar.settings.protocols import PROVIDERS
 from sidecar.upstreams.llm import LlmUpstream
@@ -83,8 +91,8 @@ class Targets:
         circuit = upstream.circuit_breaker or CircuitBreakerSettings()
         shares = (retry.budget, retry.budget_min_per_second)
         timeout = upstream.timeout
-        cannot = CANNOT.get(protocol)
-        if isinstance(service.upstream, LlmUpstream):
+        cannot = cannot_carry(route, self._settings, protocol)
+        if cannot is None and isinstance(service.upstream, LlmUpstream):
             cannot = service.upstream.cannot
         return Target(
             name=f"{link.upstream}/{link.model}" if link.model else link.upstream,

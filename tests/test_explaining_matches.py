@@ -38,6 +38,9 @@ url = "http://127.0.0.1:1"
 [upstreams.gateway]
 protocol = "c-gateway"
 url = "http://127.0.0.1:1"
+[upstreams.rpc]
+protocol = "grpc"
+url = "grpc://127.0.0.1:1"
 [upstreams.openai]
 protocol = "openai"
 url = "http://127.0.0.1:1/v1"
@@ -57,7 +60,7 @@ match = { path = "/a/b" }
 chain = ["b"]
 [routes.ab-below]
 match = { path = "/a/b/*", methods = ["POST", "PUT"] }
-chain = ["b", "gateway"]
+chain = ["b", "rpc", "gateway"]
 [routes.a-v2]
 match = { path = "/a/*", headers = { X-V = "2" } }
 chain = ["b", "a"]

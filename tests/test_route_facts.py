@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sidecar.config.resolve import resolve
 from sidecar.dialects.beamline import DECIDE
-from sidecar.route_facts import always_idempotent, asked_elsewhere, idempotent_paths, matching, scope, slots
+from sidecar.route_facts import (
+    always_idempotent,
+    asked_elsewhere,
+    cannot_carry,
+    idempotent_paths,
+    matching,
+    scope,
+    slots,
+)
 from sidecar.wiring_llm import named_models
 from tests.kit.policy_file import load
+from tests.kit.stage import a_call
+
+if TYPE_CHECKING:
+    from sidecar.config.resolve import ResolvedRoute
 
 UPSTREAMS = """
 [upstreams.web]
@@ -87,6 +101,33 @@ chain = ["web"]
     assert idempotent_paths(http, resolved) == idempotent_paths(web, resolved) == frozenset()
     assert [always_idempotent(route, "router") for route in (rpc, http)] == [False, True]
     assert not always_idempotent(web, "http")
+
+
+def test_a_target_whose_protocol_carries_no_call_of_the_route_says_why() -> None:
+    settings = load(
+        UPSTREAMS
+        + """
+[upstreams.rpc]
+protocol = "grpc"
+url = "grpc://127.0.0.1:4"
+[routes.http]
+match = { path = "/x" }
+chain = ["web", "rpc"]
+[routes.rpc]
+match = { grpc = "a.B/*" }
+chain = ["rpc", "web", "openai"]
+"""
+    ).settings
+    http, rpc = resolve(settings).routes
+
+    def why(route: ResolvedRoute, protocol: str) -> str | None:
+        cannot = cannot_carry(route, settings, protocol)
+        return None if cannot is None else cannot(a_call())
+
+    assert why(http, "grpc") == "not_translatable: it carries gRPC alone, which match.grpc asks for"
+    assert why(rpc, "http") == why(rpc, "openai") == "not_translatable: it carries no gRPC"
+    assert why(http, "http") is why(http, "openai") is why(rpc, "grpc") is None
+    assert why(http, "c-gateway") == ""
 
 
 def test_a_breaker_is_named_by_the_model_that_the_file_names() -> None:

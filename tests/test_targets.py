@@ -15,6 +15,7 @@ from sidecar.telemetry.start import telemetry_to
 from sidecar.upstreams.models_list import ModelsList
 from tests.kit.policy_file import load
 from tests.kit.running import Log, one
+from tests.kit.stage import a_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -147,3 +148,26 @@ async def test_metrics_name_only_models_of_the_file(make: Make) -> None:
     route, _ = llm_of(runtime)
     targets = (*both(runtime), *route.targets)
     assert [target.observer._model for target in targets] == ["gpt-4o", "claude", "other", "other"]  # type: ignore[attr-defined]
+
+
+async def test_a_target_that_speaks_only_the_other_wire_is_passed_over(make: Make) -> None:
+    runtime = await make(
+        """
+[upstreams.web]
+url = "http://127.0.0.1:1"
+[upstreams.rpc]
+protocol = "grpc"
+url = "grpc://127.0.0.1:2"
+[routes.http]
+match = { path = "/x" }
+chain = ["web", "rpc"]
+[routes.rpc]
+match = { grpc = "a.B/*" }
+chain = ["rpc", "web"]
+"""
+    )
+    for route in runtime.routes:
+        first, second = route.targets
+        assert first.cannot is None
+        assert second.cannot is not None
+        assert second.cannot(a_call()).startswith("not_translatable: it carries ")
