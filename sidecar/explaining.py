@@ -108,10 +108,8 @@ class Explainer:
         return {**told, **self._chain(route, call)}
 
     def _route(self, route: ResolvedRoute) -> Json:
-        place = ("routes", route.name)
-        match = plain(Held(route.match, (*place, "match")), self._sources.hidden)
-        kept = {key: value for key, value in match.items() if key in route.match.model_fields_set}
-        return {"name": route.name, **self._sources.place(place), "match": kept}
+        match = shown_match(route, self._sources.hidden)
+        return {"name": route.name, **self._sources.place(("routes", route.name)), "match": match}
 
     def _list(self, route: ResolvedRoute) -> Json:
         """Models are told by ourselves, and by each provider that the route leads to."""
@@ -203,6 +201,12 @@ class Explainer:
         elif call.wire is Wire.HTTP and protocol == "router":
             path = DECIDE
         return path.decode("latin-1")
+
+
+def shown_match(route: ResolvedRoute, hidden: frozenset[Place]) -> Json:
+    """The conditions that the file sets; a header's value may be a secret."""
+    shown = plain(Held(route.match, ("routes", route.name, "match")), hidden)
+    return {key: value for key, value in shown.items() if key in route.match.model_fields_set}
 
 
 def _name(link: ResolvedTarget) -> str:

@@ -11,7 +11,7 @@ from sidecar.access import is_loopback
 from sidecar.admin.view import Access
 from sidecar.config import redacted
 from sidecar.described import described
-from sidecar.explaining import Explainer
+from sidecar.explaining import Explainer, shown_match
 from sidecar.telemetry import process_log
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class View:
         now = self.clock()
         return {
             route.name: {
-                "match": resolved.match.model_dump(mode="json", exclude_defaults=True),
+                "match": shown_match(resolved, self.loaded.secrets),
                 "chain": _chain(route.targets, now),
                 "weights": None if route.weights is None else list(route.weights),
                 "deadline": resolved.deadline or None,

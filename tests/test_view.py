@@ -37,6 +37,13 @@ async def test_routes_show_their_chains_and_who_is_ready() -> None:
     }
 
 
+async def test_routes_show_no_credential_that_they_match() -> None:
+    policy = one(NOWHERE, more=LISTEN).replace('{ path = "/*" }', '{ headers = { X-API-Key = "s3cret", X-V = "2" } }')
+    async with running(policy) as sidecar:
+        shown = await get(sidecar, "/routes")
+    assert shown["r"]["match"] == {"headers": {"X-API-Key": "***", "X-V": "2"}}
+
+
 async def test_upstreams_show_breaker_rests_and_connections_and_no_password() -> None:
     async with scripted(OK, reply("429 No", "Retry-After: 100")) as upstream:
         policy = one(upstream.url, more=LISTEN + QUICK + 'max_retry_after = "0s"\npatience = "0s"\n')
