@@ -66,7 +66,6 @@ class Explainer:
         self._resolved = resolved
         self._match = match
         self._sources = Sources(str(loaded.path), loaded.lines, loaded.secrets)
-        self._named = named_models(resolved.routes)
 
     @classmethod
     def of(cls, loaded: Loaded) -> Explainer:
@@ -140,7 +139,7 @@ class Explainer:
         links = by_model(ask, route.models)
         if links is not None:
             return _Chain("model", links, ("models", ask.model, "chain"))
-        known = asked_elsewhere(route, self._named)
+        known = asked_elsewhere(route, named_models([route]))
         return self._own(route)._replace(asked=ask.model if ask.model in known else "")
 
     def _own(self, route: ResolvedRoute) -> _Chain:
@@ -166,7 +165,7 @@ class Explainer:
             "breaker": None,
         }
         if upstream.circuit_breaker is not None:
-            of_model = f"/{scope(link, chain.asked, self._named)}" if protocol in PROVIDERS else ""
+            of_model = f"/{scope(link, chain.asked, named_models([route]))}" if protocol in PROVIDERS else ""
             told["breaker"] = link.upstream + of_model
         if own.query:
             told["query"] = plain(Held(own.query, ("upstreams", link.upstream, "query")), self._sources.hidden)

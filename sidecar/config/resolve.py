@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         HealthSettings,
         MatchSettings,
         ModelTargetSettings,
+        Protocol,
         Settings,
         UpstreamSettings,
     )
@@ -152,7 +153,7 @@ def resolve_upstream(settings: Settings, name: str) -> ResolvedUpstream:
 def resolve_route(settings: Settings, name: str) -> ResolvedRoute:
     own = settings.routes[name]
     owners = route_layers(settings, name)
-    retry = stack("retry", owners) or ()
+    retry = _Retries(stack("retry", owners) or ())
     links = own.chain or tuple(part.upstream for part in own.traffic)
     targets = tuple(_target(settings, link, retry) for link in links)
     llm = any(settings.upstreams[target.upstream].protocol in PROVIDERS for target in targets if not target.static)
@@ -233,13 +234,26 @@ def _merge_if_any(kind: type[T], layers: Sequence[Layer] | None, values: Mapping
     return None if layers is None or not (layers or values) else merge(kind, layers, values or {})
 
 
-def _target(settings: Settings, link: str, retry: Sequence[Layer]) -> ResolvedTarget:
+class _Retries:
+    """One route's `retry` by protocol, merged once: its models' chains may have thousands of links."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = layers
+        self._merged: dict[Protocol, RetrySettings] = {}
+
+    def of(self, protocol: Protocol) -> RetrySettings:
+        if protocol not in self._merged:
+            self._merged[protocol] = merge(RetrySettings, self._layers, PRESETS[protocol].retry)
+        return self._merged[protocol]
+
+
+def _target(settings: Settings, link: str, retry: _Retries) -> ResolvedTarget:
     if link.startswith(STATIC):
-        return ResolvedTarget(link.removeprefix(STATIC), merge(RetrySettings, retry, {}), static=True)
-    return ResolvedTarget(link, merge(RetrySettings, retry, PRESETS[settings.upstreams[link].protocol].retry))
+        return ResolvedTarget(link.removeprefix(STATIC), retry.of("http"), static=True)
+    return ResolvedTarget(link, retry.of(settings.upstreams[link].protocol))
 
 
-def _model_target(settings: Settings, link: ModelTargetSettings, retry: Sequence[Layer]) -> ResolvedTarget:
+def _model_target(settings: Settings, link: ModelTargetSettings, retry: _Retries) -> ResolvedTarget:
     if link.static:
         return _target(settings, STATIC + link.static, retry)
     target = _target(settings, link.upstream, retry)
