@@ -133,6 +133,17 @@ def test_every_mistake_of_the_file_is_told_and_nothing_is_run(
     assert not (tmp_path / "run").exists()
 
 
+async def test_a_sidecar_that_cannot_begin_says_why_and_nothing_is_run(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    policy = POLICY.format(taken="127.0.0.1:0", url="https://127.0.0.1:9").replace("sidecar.toml", "mine.toml")
+    file.write_text(policy.replace("[routes.all]", 'tls = { ca = "mine.toml" }\n[routes.all]'))
+    async with executed("-c", "mine.toml", "touch", "run", folder=tmp_path) as program:
+        code, out, err = await program.ended()
+    assert (code, out) == (2, "")
+    assert err.startswith(f"sidecar: upstreams.a.tls: {file} cannot be used: ")
+    assert not (tmp_path / "run").exists()
+
+
 def test_without_a_command_there_is_a_word_on_usage() -> None:
     for arguments in (["exec"], ["exec", "--"], ["exec", "-c", "mine.toml"]):
         done = CliRunner().invoke(app, arguments)

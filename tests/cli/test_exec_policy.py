@@ -29,7 +29,7 @@ def settings(environ: Mapping[str, str], folder: Path) -> Settings:
 
 
 def urls(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
-    return {name: upstream.url for name, upstream in settings(environ, folder).upstreams.items()}
+    return {name: upstream.url or "" for name, upstream in settings(environ, folder).upstreams.items()}
 
 
 @pytest.mark.parametrize(
