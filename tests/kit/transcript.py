@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _FENCE = re.compile(r"^```(sh|text|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_BACKGROUND = re.compile(r"^\.venv/bin/(?:sidecar run|python -m sidecar\.standins).*&$", re.MULTILINE)
+_BACKGROUND = re.compile(r"^(?:\.venv/bin/)?(?:sidecar run|python -m sidecar\.standins).*&$", re.MULTILINE)
 _PORTS = ("7070", "7071", "7072", "9001", "9002", "9101", "9102", "8080", "8081", "50051", "50052")
 _WRITTEN = re.compile(rf"\b(?:{'|'.join(_PORTS)})\b")
 _TOLD = re.compile(r"--(port|control) (\d+)")
@@ -58,10 +58,10 @@ def blocks(document: Path) -> list[Block]:
 class Terminal:
     """A shell in a folder of its own, on ports of its own."""
 
-    def __init__(self, shell: Process, folder: Path) -> None:
+    def __init__(self, shell: Process, folder: Path, ports: dict[str, str]) -> None:
         self._shell = shell
         self._folder = folder
-        self._ports = {port: str(free_port()) for port in _PORTS}
+        self._ports = ports
 
     async def type(self, block: Block) -> str:
         """Run the block; what was printed. It must succeed and print what the page shows."""
@@ -111,17 +111,19 @@ class Terminal:
 async def terminal(folder: Path) -> AsyncIterator[Terminal]:
     """A shell as a reader has it in the project's folder. What it started ends with it."""
     (folder / ".venv").symlink_to(Path(PYTHON).parent.parent)
+    ports = {port: str(free_port()) for port in _PORTS}
     shell = await asyncio.create_subprocess_exec(
         "bash",
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Commands ask the usual port, which is another one here.
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SIDECAR_ADMIN": f"http://127.0.0.1:{ports['7072']}"},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
     try:
-        yield Terminal(shell, folder)
+        yield Terminal(shell, folder, ports)
     finally:
         os.killpg(shell.pid, signal.SIGKILL)
         await shell.communicate()
