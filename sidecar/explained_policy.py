@@ -128,10 +128,7 @@ def _limits(settings: Settings, route: ResolvedRoute, sources: Sources) -> Json:
     """`max_inflight` is told as `concurrency`."""
     own = Layer(("routes", route.name, "limits"), settings.routes[route.name].limits)
     of_file = Layer(("limits",), settings.limits)
-    told = {
+    return {
         key: sources.key(route.limits, key, (own, of_file))
-        for key in ("max_headers", "max_header_bytes", "max_body_bytes")
+        for key in ("max_headers", "max_header_bytes", "max_body_bytes", "max_held_bytes")
     }
-    # What is held whole is counted by `[limits]` alone.
-    key = "max_held_bytes"
-    return {**told, key: sources.key(settings.limits, key, (of_file,))}

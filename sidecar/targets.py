@@ -136,7 +136,7 @@ class Targets:
             read=read_ask,
             wants=wants_body,
             options=options_of(route),
-            longest=self._settings.limits.max_held_bytes,
+            longest=route.limits.max_held_bytes,
             chains={name: tuple(self._target(route, link) for link in chain) for name, chain in route.models.items()},
             known={model: tuple(self._target(route, link, model) for link in route.targets) for model in sorted(asked)},
             models=self._models(route),

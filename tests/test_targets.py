@@ -135,6 +135,8 @@ async def test_a_refusal_is_routed_around_where_the_route_says_so(make: Make) ->
 async def test_the_routes_options_and_the_longest_body(make: Make) -> None:
     _, llm = llm_of(await make("[limits]\nmax_held_bytes = 77\n" + policy(route='on_break = "continue"')))
     assert (llm.options, llm.longest) == (LlmOptions(on_break="continue"), 77)
+    _, llm = llm_of(await make("[limits]\nmax_held_bytes = 77\n" + policy(route="limits = { max_held_bytes = 88 }")))
+    assert llm.longest == 88
 
 
 async def test_the_list_of_models_asks_each_provider_once(make: Make) -> None:
