@@ -6,6 +6,7 @@ live: a reload makes another one only where an address has changed.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import logging
@@ -57,6 +58,8 @@ class GrpcDoor:
         self.server = server
         self.rpc = rpc
         self.address = server.address
+        self.wanted = asyncio.Event()
+        """Set when it has been left and another listener wants its address."""
 
 
 Door = Acceptor | GrpcDoor | AdminServer

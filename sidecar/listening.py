@@ -8,11 +8,12 @@ socket counts from the next start, and is told.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sidecar.accepting import Acceptor
+from sidecar.accepting import Acceptor, bind
 from sidecar.config.listeners import LISTENERS, fixed
 from sidecar.descriptors import fitting, raise_limit
 from sidecar.doors import Door, Doors, GrpcDoor, pems_of, tls
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from sidecar.view import View
 
 log = logging.getLogger("sidecar")
+
+_CLOSES = 1.0
+"""Seconds at most until C-core has closed a server's socket: it does so in a thread of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Listening:
         self._view = view
         self._make = Doors(around, connections, view, switch)
         self._open: dict[str, Open] = {}
-        self._drain = switch.runtime.settings.limits.drain
+        self._limits = switch.runtime.settings.limits
         self._leaving: set[asyncio.Task[None]] = set()
         self._left: list[GrpcDoor] = []
         """At addresses that have changed, until their calls have ended."""
@@ -115,6 +119,7 @@ class Listening:
         elif self._collides(address):
             move.later.append(f"listen.{name}")
         else:
+            await self._wanted(address)
             move.doors[name] = await self._made(name, move.settings, move.most)
 
     async def _made(self, name: str, settings: Settings, most: int) -> Open | None:
@@ -136,14 +141,14 @@ class Listening:
     def take(self, move: Move, runtime: Runtime) -> None:
         """Go on by the other configuration; what has been left ends by itself."""
         self._make.follow(runtime)
+        self._limits = move.settings.limits
         for name, made in move.doors.items():
             if (old := self._open.pop(name, None)) is not None:
-                self._leave(name, old.door)
+                self._leave(name, old.door, moved=made is not None)
             if made is not None:
                 self._enter(name, made)
         for door in self._doors():
             self._follow(door, move)
-        self._drain = move.settings.limits.drain
 
     def _follow(self, door: Door, move: Move) -> None:
         settings = move.settings
@@ -199,26 +204,61 @@ class Listening:
         if isinstance(made.door, GrpcDoor):
             made.door.rpc.on_change = self._on_rpcs
 
-    def _leave(self, name: str, door: Door) -> None:
-        """Nobody comes in by it any more. Open connections go on; gRPC's have as long as a drain."""
+    def _leave(self, name: str, door: Door, *, moved: bool) -> None:
+        """Nobody is to come in by it any more. Open connections go on; gRPC's have as long as a drain."""
         del self._view.addresses[name]
-        log.info("a listener was closed", extra={"fields": {"listener": name, "address": door.address}})
+        log.info("a listener was left", extra={"fields": {"listener": name, "address": door.address}})
         if isinstance(door, Acceptor):
             door.leave()
             return
-        task = asyncio.get_running_loop().create_task(self._ended(door), name=f"leaving {door.address}")
+        if isinstance(door, GrpcDoor):
+            self._left.append(door)
+        task = asyncio.get_running_loop().create_task(self._ended(door, moved), name=f"leaving {door.address}")
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    async def _ended(self, door: GrpcDoor | AdminServer) -> None:
+    async def _ended(self, door: GrpcDoor | AdminServer, moved: bool) -> None:
         if not isinstance(door, GrpcDoor):
             await door.aclose()
             return
-        self._left.append(door)
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self._limits.drain
         try:
-            await door.server.stop(self._drain)
+            if moved:
+                await self._forsaken(door, ends)
+            await door.server.stop(max(0.0, ends - loop.time()))
         finally:
             self._left.remove(door)
+
+    async def _forsaken(self, door: GrpcDoor, ends: float) -> None:
+        """Until no call has come or gone by it for `limits.linger`, or its address is wanted; at most until `ends`.
+
+        C-core cancels calls that come in the moment in which a server stops: callers are given the time to go where it
+        listens now.
+        """
+        loop = asyncio.get_running_loop()
+        quiet_since = loop.time()
+
+        def called() -> None:
+            nonlocal quiet_since
+            quiet_since = loop.time()
+            if self._on_rpcs is not None:
+                self._on_rpcs()
+
+        door.rpc.on_change = called
+        while (left := min(quiet_since + self._limits.linger, ends) - loop.time()) > 0 and not door.wanted.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await door.wanted.wait()
+
+    async def _wanted(self, address: Address) -> None:
+        """An address that has been left and is still open is given up for another listener."""
+        left = [door for door in self._left if address.collides(parse_address(door.address) or address)]
+        for door in left:
+            door.wanted.set()
+        ends = asyncio.get_running_loop().time() + _CLOSES
+        while left and not _free(address) and asyncio.get_running_loop().time() < ends:  # noqa: ASYNC110 - it is no event
+            await asyncio.sleep(0.01)
 
     def _collides(self, address: Address) -> bool:
         """It cannot be bound while we listen where we do."""
@@ -233,6 +273,15 @@ def most_connections(settings: Settings) -> int:
     if most < wanted:
         log.warning("max_connections is lowered to %d, to fit the file-descriptor limit", most)
     return most
+
+
+def _free(address: Address) -> bool:
+    try:
+        for sock in bind(address):
+            sock.close()
+    except OSError:
+        return False
+    return True
 
 
 def _address(settings: Settings, name: str) -> Address | None:

@@ -15,7 +15,7 @@ import pytest
 from sidecar.errors import ConfigError
 from sidecar.listening import Listening
 from tests.kit.addresses import free_port
-from tests.kit.caller import Caller
+from tests.kit.caller import PATIENCE, Caller
 from tests.kit.certificates import Certificates, make_certificates
 from tests.kit.peer import listening
 from tests.kit.rpc import channel_to, echo, routed, rpc_service
@@ -45,6 +45,18 @@ async def rewritten(sidecar: Running, old: str, new: str) -> dict[str, Any]:
 async def refuses(port: int) -> None:
     with pytest.raises(ConnectionRefusedError):
         await Caller.connect(port)
+
+
+async def refused(port: int) -> None:
+    """Until nobody listens there any more."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                caller = await Caller.connect(port)
+            except OSError:
+                return
+            await caller.close()
+            await asyncio.sleep(0.02)
 
 
 async def test_the_http_listener_moves_and_who_is_in_is_served_to_the_end() -> None:
@@ -117,6 +129,32 @@ async def test_the_grpc_listener_moves_and_a_stream_ends_where_it_began() -> Non
         assert await rpc.read() == b"2"
         await rpc.done_writing()
         assert (await told(rpc)).short == ("OK", [])
+
+
+async def test_a_grpc_caller_goes_where_it_listens_now_in_its_own_time() -> None:
+    first, second = free_port(), free_port()
+    at = f'grpc = "127.0.0.1:{first}"'
+    limits = '[limits]\nlinger = "100ms"'
+    async with (
+        rpc_service(echo) as service,
+        running(routed(service.url, more=limits).replace('grpc = "127.0.0.1:0"', at)) as sidecar,
+        channel_to(sidecar) as channel,
+    ):
+        for number in range(20):
+            assert (await ask_unary(channel)).code == "OK"
+            if number == 10:
+                await rewritten(sidecar, at, f'grpc = "127.0.0.1:{second}"')
+        await refused(first)
+
+
+async def test_an_address_that_was_left_can_be_had_again_at_once() -> None:
+    first, second = (f'grpc = "127.0.0.1:{free_port()}"' for _ in range(2))
+    limits = '[limits]\nlinger = "1h"\ndrain = "1h"'
+    policy = routed(NOWHERE.replace("http", "grpc"), more=limits).replace('grpc = "127.0.0.1:0"', first)
+    async with running(policy) as sidecar:
+        await rewritten(sidecar, first, second)
+        await rewritten(sidecar, second, first)
+        assert sidecar.daemon.addresses["grpc"] == first.split('"')[1]
 
 
 async def test_the_admin_listener_moves_while_it_answers_the_reload() -> None:
