@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from tests.kit.commands import ROOT, SIDECAR
 
 if TYPE_CHECKING:
     import signal
+    import ssl
     from collections.abc import AsyncIterator
 
 START = 20.0
@@ -24,10 +25,24 @@ START = 20.0
 
 @dataclass
 class Process:
-    """A sidecar that runs. `port` is its http listener's."""
+    """A sidecar that runs. `port` is its http listener's, `addresses` those of all."""
 
     process: asyncio.subprocess.Process
     port: int = 0
+    addresses: dict[str, str] = field(default_factory=dict)
+    client_tls: ssl.SSLContext | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.addresses['http']}"
+
+    @property
+    def grpc(self) -> str:
+        return self.addresses["grpc"]
+
+    @property
+    def admin(self) -> str:
+        return f"http://{self.addresses['admin']}"
 
     async def line(self, message: str) -> dict[str, Any]:
         """The next log line with these words."""
@@ -55,6 +70,10 @@ class Process:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def descriptors(self) -> int:
+        """How many it has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
 
 @asynccontextmanager
 async def sidecar_process(policy: Path, *, stdout: int = asyncio.subprocess.PIPE) -> AsyncIterator[Process]:
@@ -68,6 +87,7 @@ async def sidecar_process(policy: Path, *, stdout: int = asyncio.subprocess.PIPE
         if stdout == asyncio.subprocess.PIPE:
             ready = await running.line("is ready")
             running.port = int(ready["http"].rpartition(":")[2])
+            running.addresses = {name: ready[name] for name in ("http", "grpc", "admin", "probe") if name in ready}
         yield running
     finally:
         if process.returncode is None:

@@ -33,6 +33,7 @@ grpc = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 [limits]
 keepalive = "75s"
+linger = "100ms"
 [routes.web]
 match = { path = "/api/*" }
 chain = ["web"]
@@ -98,18 +99,40 @@ class Policy:
         return "second" if '"second"' in self.text else "first"
 
 
+class Policies:
+    """Policies before services at these `urls`, each in a text that never was before."""
+
+    def __init__(self, first: str, urls: Mapping[str, str]) -> None:
+        self._first = first
+        self._urls = urls
+        self._numbers = itertools.count(1)
+
+    def one(self, name: str = "as it was") -> Policy:
+        """The policy with that change."""
+        text = self._first
+        for old, new in CHANGES[name]:
+            assert old in text, old
+            text = text.replace(old, new)
+        return Policy(name, f"# text {next(self._numbers)}\n{named(text, self._urls)}")
+
+    def many(self, times: int) -> Iterator[Policy]:
+        """So many, one change after the other; the last one changes nothing of the first."""
+        names = itertools.cycle(CHANGES)
+        for name in itertools.islice(names, times - 1):
+            yield self.one(name)
+        yield self.one()
+
+
 @dataclass
 class Stage:
-    """`first` is the policy without its services' `urls`; `generations` is what upstreams are told by each."""
+    """`generations` is what upstreams are told by each."""
 
     sidecar: Running
     web: WebService
     rpc: RpcService
-    first: str
-    urls: Mapping[str, str]
     admin: aiohttp.ClientSession
+    _policies: Policies
     generations: dict[int, str] = field(default_factory=lambda: {1: "first"})
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def generation(self) -> int:
@@ -117,19 +140,10 @@ class Stage:
         return self.sidecar.runtime.engine.generation
 
     def policy(self, name: str = "as it was") -> Policy:
-        """The policy with that change, in a text that never was before."""
-        text = self.first
-        for old, new in CHANGES[name]:
-            assert old in text, old
-            text = text.replace(old, new)
-        return Policy(name, f"# text {next(self._numbers)}\n{named(text, self.urls)}")
+        return self._policies.one(name)
 
     def policies(self, times: int) -> Iterator[Policy]:
-        """So many policies, one change after the other; the last one changes nothing of the first."""
-        names = itertools.cycle(CHANGES)
-        for name in itertools.islice(names, times - 1):
-            yield self.policy(name)
-        yield self.policy()
+        return self._policies.many(times)
 
     async def post(self, policy: Policy) -> int:
         """Write it and ask for it: the generation that is live now."""
@@ -165,10 +179,17 @@ class Stage:
             lines = (await answer.text()).splitlines()
         return sorted(line.rpartition(" ")[0] for line in lines if line and not line.startswith("#"))
 
-    async def metric(self, name: str) -> float:
+    async def values(self, name: str) -> set[float]:
+        """What a metric says, whatever its labels."""
         async with self.admin.get("/metrics") as answer:
             lines = (await answer.text()).splitlines()
-        return float(next(line for line in lines if line.startswith(f"{name} ")).rpartition(" ")[2])
+        series = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {float(value) for labelled, _, value in series if labelled.partition("{")[0] == name}
+
+    async def metric(self, name: str) -> float:
+        """Of one that has one series."""
+        (value,) = await self.values(name)
+        return value
 
 
 @asynccontextmanager
@@ -183,7 +204,7 @@ async def reload_stage(first: str = BASE, *, watched: bool = False) -> AsyncIter
             running(named(first, urls), watched=watched) as sidecar,
             aiohttp.ClientSession(sidecar.admin) as admin,
         ):
-            yield Stage(sidecar, web, rpc, first, urls, admin)
+            yield Stage(sidecar, web, rpc, admin, Policies(first, urls))
 
 
 def named(policy: str, urls: Mapping[str, str]) -> str:

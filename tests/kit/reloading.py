@@ -28,6 +28,7 @@ async def nothing_lost(
     """These reloads under traffic, and under streams that began before them: no call fails, none meets two policies."""
     before, texts = stage.generation, list(policies)
     async with lasting(stage) as streams, traffic(stage.sidecar, kinds) as callers:
+        callers.live(before)
         for policy in texts:
             callers.live(await way(stage, policy))
             await callers.turn()
@@ -49,6 +50,7 @@ async def nothing_left(stage: Stage, way: Way, times: int) -> None:
     assert await more_than(before) == {}
     assert await stage.metrics() == series
     assert await stage.metric("sidecar_config_reload_failed") == 0
+    assert await stage.values("sidecar_inflight") == {0}
 
 
 async def by_post(stage: Stage, policy: Policy) -> int:

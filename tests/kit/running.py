@@ -112,6 +112,10 @@ class Running:
         return f"{scheme}://{self.daemon.addresses['http']}"
 
     @property
+    def grpc(self) -> str:
+        return self.daemon.addresses["grpc"]
+
+    @property
     def admin(self) -> str:
         return f"http://{self.daemon.addresses['admin']}"
 

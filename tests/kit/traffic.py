@@ -19,7 +19,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
 import grpc
@@ -32,9 +32,8 @@ from tests.kit.running import request
 from tests.kit.telling import EVENTS
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Mapping, Sequence
-
-    from tests.kit.running import Running
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +60,28 @@ class WrongAnswerError(Exception):
     """What came is not what should have come."""
 
 
+class Reached(Protocol):
+    """A sidecar where callers find it now; it may move."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def grpc(self) -> str: ...
+
+    @property
+    def client_tls(self) -> ssl.SSLContext | None: ...
+
+
 class Steady(ABC):
     """One caller. `steps` counts what it has got: answers, events, messages."""
 
     kind = ""
 
-    def __init__(self, sidecar: Running, said: Told) -> None:
+    def __init__(self, sidecar: Reached, said: Told) -> None:
         self.sidecar = sidecar
         self.said = said
         self.calls = 0
@@ -129,7 +144,7 @@ class Http(Steady):
 
     kind = "http"
 
-    def __init__(self, sidecar: Running, said: Told) -> None:
+    def __init__(self, sidecar: Reached, said: Told) -> None:
         super().__init__(sidecar, said)
         self._caller: Caller | None = None
         self._sent = count()
@@ -224,13 +239,13 @@ class Rpc(Steady):
 
     kind = "unary"
 
-    def __init__(self, sidecar: Running, said: Told) -> None:
+    def __init__(self, sidecar: Reached, said: Told) -> None:
         super().__init__(sidecar, said)
         self._channel: grpc.aio.Channel | None = None
         self._address = ""
 
     async def connected(self) -> grpc.aio.Channel:
-        address = self.sidecar.daemon.addresses["grpc"]
+        address = self.sidecar.grpc
         if self._address != address:
             await self.hang_up()
         if self._channel is None:
@@ -307,9 +322,9 @@ KINDS: tuple[type[Steady], ...] = (Http, Http, Events, Events, Events, WebSocket
 
 
 @asynccontextmanager
-async def traffic(sidecar: Running, kinds: Sequence[type[Steady]] = KINDS) -> AsyncIterator[Callers]:
+async def traffic(sidecar: Reached, kinds: Sequence[type[Steady]] = KINDS) -> AsyncIterator[Callers]:
     """These callers, who have all got something before the body begins, and end their calls well after it."""
-    said = Told(live=sidecar.runtime.engine.generation)
+    said = Told()
     callers = Callers(said, [kind(sidecar, said) for kind in kinds])
     for each in callers.every:
         each.start()
