@@ -23,8 +23,10 @@ run: $(VENV)/.run ## the sidecar, with ./sidecar.toml
 demo: $(VENV)/.run ## the sidecar between live traffic and upstreams that fail, stall and die; Ctrl-C ends it
 	$(BIN)/sidecar demo
 
-test: $(VENV)/.dev ## all tests, in random order, warnings are errors
-	$(BIN)/pytest $(ARGS)
+# A process for each core, not more than four: each collects all tests for itself, and the tests with timers want air.
+# What Python compiles is kept, whatever the environment says: the tests start this program a hundred times.
+test: $(VENV)/.dev ## all tests, in random order, warnings are errors; ARGS="-n 0" in one process
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check

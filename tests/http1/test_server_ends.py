@@ -70,7 +70,7 @@ async def test_a_body_that_breaks_after_the_reply_ends_the_connection() -> None:
 
 
 async def test_who_takes_a_last_reply_slowly_gets_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "LINGER", 0.1)
+    monkeypatch.setattr(server_module, "LINGER", 0.3)
     size = 32 << 20
 
     async def serve(request: Request) -> None:
@@ -86,7 +86,7 @@ async def test_who_takes_a_last_reply_slowly_gets_all_of_it(monkeypatch: pytest.
             piece = await caller.reader.read(1 << 18)
             assert piece, f"{left} bytes are missing"
             left -= len(piece)
-            await asyncio.sleep(0.003)
+            await asyncio.sleep(0.006)
 
 
 async def test_who_does_not_take_it_at_all_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
