@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sidecar.call import Facts
 
@@ -40,13 +40,13 @@ class Mistake:
 class ConfigError(Exception):
     """The policy file cannot be used; `mistakes` are all of them, in file order.
 
-    `files` are the paths of the files that it names: one that comes or changes may make it good.
+    `files` are those that it names, by path the SHA-256 of what they held: one that comes or changes may make it good.
     """
 
-    def __init__(self, mistakes: Sequence[Mistake], files: Sequence[str] = ()) -> None:
+    def __init__(self, mistakes: Sequence[Mistake], files: Mapping[str, str] | None = None) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
         self.mistakes = tuple(mistakes)
-        self.files = tuple(files)
+        self.files = dict(files or {})
 
 
 class Refused(Exception):

@@ -62,4 +62,4 @@ def unusable(loaded: Loaded, error: OSError) -> ConfigError:
     """A certificate or an address that cannot be used is a mistake of the file's. Its text begins with the key."""
     key, _, problem = str(error.args[-1]).partition(": ")
     lines = {dotted(place): line for place, line in loaded.lines.items()}
-    return ConfigError([Mistake(str(loaded.path), lines.get(key, 1), key, problem)], files=tuple(loaded.files))
+    return ConfigError([Mistake(str(loaded.path), lines.get(key, 1), key, problem)], files=loaded.files)

@@ -23,7 +23,7 @@ from sidecar.watching import Seen, Watching, look
 from sidecar.wiring import HttpService
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from sidecar.config import Loaded
     from sidecar.listening import Listening, Move
@@ -82,8 +82,13 @@ class Reloading:
         """Read the policy file again and swap its runtime in; what changed. Raises `ConfigError`: nothing changed."""
         async with self._lock:
             self._seen = await asyncio.to_thread(look, list(self._watched()))
-            self.watching.took(self._seen)
             return await self._reload(by_itself=False)
+
+    def _have_read(self, policy: str, files: Mapping[str, str], *, refused: bool = False) -> None:
+        """The files that count from now on, and what they held: a text that names other files is not another text."""
+        self._files = tuple(files)
+        self._seen = {str(self._view.loaded.path): policy, **files}
+        self.watching.took(self._seen, refused=refused)
 
     async def _reload(self, *, by_itself: bool) -> dict[str, Any]:
         view, before, telemetry = self._view, self._view.runtime, self._around.telemetry
@@ -91,7 +96,8 @@ class Reloading:
             changed = await self._swap(before, by_itself=by_itself)
         except ConfigError as error:
             view.stale = str(error).splitlines()[0]
-            self._files = error.files or self._files
+            files = error.files or {path: self._seen.get(path, "") for path in self._files}
+            self._have_read(self._seen[str(view.loaded.path)], files, refused=True)
             mistakes = [str(mistake) for mistake in error.mistakes]
             telemetry.reloaded("failure", before.engine.generation, mistakes=mistakes)
             log.error("the policy file was not taken: %s", error)  # noqa: TRY400 - the mistakes say it all
@@ -130,7 +136,8 @@ class Reloading:
         runtime.begin()
         if move is not None:
             self._listening.take(move, runtime)
-        told_before, view.loaded, view.stale, self._files = view.loaded, loaded, "", tuple(loaded.files)
+        told_before, view.loaded, view.stale = view.loaded, loaded, ""
+        self._have_read(loaded.hash, loaded.files)
         self._tell_otherwise(told_before.settings.telemetry, loaded.settings.telemetry)
         changed: dict[str, Any] = {"generation": runtime.engine.generation, "hash": loaded.hash}
         changed |= await retire(before, runtime)

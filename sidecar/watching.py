@@ -65,10 +65,10 @@ class Watching:
         self._seen = dict(seen)
         self._refused_at: float | None = None
 
-    def took(self, seen: Mapping[str, str]) -> None:
-        """Somebody else has read the files, and this is what they held then."""
+    def took(self, seen: Mapping[str, str], *, refused: bool = False) -> None:
+        """The files were read, and this is what they held then; `refused`: it is not in use."""
         self._seen = dict(seen)
-        self._refused_at = None
+        self._refused_at = asyncio.get_running_loop().time() if refused else None
 
     async def run(self) -> None:
         """Never returns."""

@@ -34,7 +34,7 @@ def on_free_ports(loaded: Loaded) -> Loaded:
                 Mistake(str(loaded.path), line_of(place, dict(loaded.lines)), ".".join(place), problem, allowed="unset")
                 for place in asked
             ],
-            files=tuple(loaded.files),
+            files=loaded.files,
         )
     ours = {"http": FREE, "grpc": FREE, "admin": FREE, "probe": "", **dict.fromkeys(_TLS)}
     return replace(loaded, settings=loaded.settings.model_copy(update={"listen": listen.model_copy(update=ours)}))

@@ -116,7 +116,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     related = [*relations(settings, names), *merged(settings)]
     problems += _not_said(related, [found.place for found in not_yet], taken_out)
     if problems:
-        raise ConfigError(_mistakes(path, problems, lines), files=tuple(files.digests))
+        raise ConfigError(_mistakes(path, problems, lines), files=files.digests)
     return Loaded(
         settings=settings,
         text=text,

@@ -18,9 +18,11 @@ from tests.kit.reloading import by_post, nothing_left, nothing_lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from tests.kit.reload_stage import Stage
     from tests.kit.reloading import Way
+    from tests.kit.running import Log
 
 QUICK = [edits.in_place, edits.moved_over, edits.moved_in, edits.with_a_backup, edits.by_sed]
 SLOW = [edits.in_pieces, edits.deleted_first]
@@ -106,7 +108,37 @@ async def test_the_same_text_again_is_no_reload(way: edits.Way, looks: Looks) ->
             os.utime(file)
             await looks.more(2)
         await nothing_lost(stage, by(way), stage.policies(1))
-        assert [line["generation"] for line in stage.sidecar.log.lines if "was taken" in line["message"]] == [2]
+        assert _taken(stage.sidecar.log) == [2]
+
+
+async def test_a_text_that_names_other_files_is_taken_once(looks: Looks, tmp_path: Path) -> None:
+    secret = tmp_path / "key"
+    async with reload_stage(watched=True) as stage:
+        plain = stage.policy()
+        named = plain.text.replace('X-Policy = "first"', f'X-Policy = "first", X-Key = {{ file = "{secret}" }}')
+        file = stage.sidecar.file
+
+        async def generations(*, count: int) -> list[int]:
+            """Of all texts that were taken, once there are so many and the files have been looked at again."""
+            log = stage.sidecar.log
+            await log.line(lambda _: len(_taken(log)) >= count)
+            await looks.more(3)
+            return _taken(log)
+
+        secret.write_text("x")
+        file.write_text(named)
+        assert await generations(count=1) == [2]
+        file.write_text(plain.text)
+        assert await generations(count=2) == [2, 3]
+        secret.unlink()
+        file.write_text(named)
+        await stage.told("was not taken", since=0)
+        file.write_text(plain.text)
+        assert await generations(count=3) == [2, 3, 4]
+
+
+def _taken(log: Log) -> list[int]:
+    return [line["generation"] for line in log.lines if "was taken" in line["message"]]
 
 
 async def test_a_text_that_comes_line_by_line_is_taken_when_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
