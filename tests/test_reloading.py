@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+import socket
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -109,6 +110,19 @@ async def test_what_was_wrong_outside_of_the_file_is_tried_again(monkeypatch: py
         assert sidecar.daemon.view is not None
         assert await sidecar.daemon.view.wait_config(load(sidecar.file, {}).hash, PATIENCE)
         assert sidecar.daemon.addresses["http"] == taken
+
+
+async def test_a_text_that_was_refused_when_somebody_asked_is_tried_again_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "AGAIN", 0.1)
+    monkeypatch.setattr(watching, "POLL", 0.05)
+    async with scripted() as upstream, running(one(upstream.url, path="/api/*", more=ADMIN), watched=True) as sidecar:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            rewrite(sidecar, 'http = "127.0.0.1:0"', f'http = "127.0.0.1:{taken.getsockname()[1]}"')
+            with pytest.raises(ConfigError, match=r"listen\.http"):
+                await sidecar.daemon.reload()
+        await sidecar.log.saying("the policy file was taken")
 
 
 async def test_a_reload_by_hand_and_the_change_itself_are_one_reload() -> None:

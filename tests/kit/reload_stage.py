@@ -54,6 +54,7 @@ headers = { X-Policy = "first" }
 [upstreams.llm]
 protocol = "openai"
 url = "WEB/v1"
+headers = { X-Policy = "first" }
 """
 """No part of it from its beginning is a policy, since routes stand before what they lead to."""
 

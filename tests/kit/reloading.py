@@ -34,7 +34,7 @@ async def nothing_lost(
             await callers.turn()
             await streams.beat()
         await streams.end()
-        assert streams.generations == dict.fromkeys(("sse", "websocket", "bidi"), str(before))
+        assert streams.generations == dict.fromkeys(("sse", "websocket", "bidi", "upload"), str(before))
     assert stage.generation == before + len(texts)  # each text was taken once
     assert not callers.failures(), "\n".join(callers.failures())
     assert callers.mixed(stage.generations) == []

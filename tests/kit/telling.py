@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+import orjson
 from aiohttp import web
 
 from sidecar.standins.http import StandIn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.kit.rpc import Talk
 
 EVENTS = 50
 """Of one stream."""
+
+WORD = "word "
+"""What a model says in each of them."""
 
 PACE = 0.002
 """Seconds from event to event of a stream: a reload falls into the middle of each."""
@@ -24,6 +30,8 @@ class WebService(StandIn):
 
     def __init__(self) -> None:
         super().__init__("web", answer=self._tell)
+        self.uploads = 0
+        """Bodies that are being read."""
         self._lasting: list[asyncio.Queue[bytes]] = []
 
     async def __aenter__(self) -> Self:
@@ -52,12 +60,18 @@ class WebService(StandIn):
             async for message in socket:
                 await socket.send_bytes(message.data)
             return socket
-        if "text/event-stream" in request.headers.get("Accept", ""):
+        llm = request.path == "/v1/chat/completions"
+        if llm or "text/event-stream" in request.headers.get("Accept", ""):
             stream = web.StreamResponse(headers={"Content-Type": "text/event-stream", **told})
             await stream.prepare(request)
-            await (self._last(stream) if request.path == "/api/lasting" else _play(stream))
+            if request.path == "/api/lasting":
+                await self._last(stream)
+            else:
+                await _play(stream, _answer() if llm else _events())
             return stream
+        self.uploads += request.path == "/api/upload"
         body = await request.read()
+        self.uploads -= request.path == "/api/upload"
         return web.json_response({"path": request.path, "body_bytes": len(body)}, headers=told)
 
     async def _last(self, stream: web.StreamResponse) -> None:
@@ -68,11 +82,25 @@ class WebService(StandIn):
         self._lasting.remove(events)
 
 
-async def _play(stream: web.StreamResponse) -> None:
-    for number in range(1, EVENTS + 1):
-        await stream.write(b"id: %d\ndata: {}\n\n" % number)
+async def _play(stream: web.StreamResponse, events: Iterator[bytes]) -> None:
+    for event in events:
+        await stream.write(event)
         await asyncio.sleep(PACE)
-    await stream.write(b"event: done\ndata: {}\n\n")
+
+
+def _events() -> Iterator[bytes]:
+    for number in range(1, EVENTS + 1):
+        yield b"id: %d\ndata: {}\n\n" % number
+    yield b"event: done\ndata: {}\n\n"
+
+
+def _answer() -> Iterator[bytes]:
+    """As OpenAI streams one."""
+    chunk = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
+    for said, end in [*([({"content": WORD}, None)] * EVENTS), ({}, "stop")]:
+        choice = {"index": 0, "delta": said, "finish_reason": end}
+        yield b"data: %b\n\n" % orjson.dumps({**chunk, "choices": [choice]})
+    yield b"data: [DONE]\n\n"
 
 
 async def echo_and_tell(talk: Talk) -> None:

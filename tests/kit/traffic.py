@@ -26,10 +26,10 @@ import grpc
 import grpc.aio
 import orjson
 
-from tests.kit.caller import PATIENCE, Caller
+from tests.kit.caller import PATIENCE, Answer, Caller
 from tests.kit.rpc_caller import METHOD, ask_unary, opened, told
 from tests.kit.running import request
-from tests.kit.telling import EVENTS
+from tests.kit.telling import EVENTS, WORD
 
 if TYPE_CHECKING:
     import ssl
@@ -191,11 +191,18 @@ class Events(Http):
     kind = "sse"
 
     async def call(self) -> tuple[int, str]:
+        head, heard = await self._stream(request("/api/events", "Accept: text/event-stream"))
+        numbers = [int(line[4:]) for line in heard.splitlines() if line.startswith(b"id: ")]
+        if numbers != list(range(1, EVENTS + 1)) or not heard.endswith(b"event: done\ndata: {}\n\n"):
+            raise WrongAnswerError(f"a stream with the events {numbers}")
+        return _checked(head.status, head.fields), head.fields["x-policy"]
+
+    async def _stream(self, asked: bytes) -> tuple[Answer, bytes]:
+        """The head of a stream, and all that came of it."""
         caller = await self.connected()
-        caller.send(request("/api/events", "Accept: text/event-stream"))
+        caller.send(asked)
         head = await caller.head()
-        generation = _checked(head.status, head.fields)
-        if head.fields["transfer-encoding"] != "chunked":
+        if head.fields.get("transfer-encoding") != "chunked":
             raise WrongAnswerError(f"no stream: {head}")
         heard = b""
         while size := int(await caller.reader.readline(), 16):
@@ -203,12 +210,27 @@ class Events(Http):
             await caller.reader.readexactly(2)
             self.step()
         await caller.reader.readexactly(2)
-        numbers = [int(line[4:]) for line in heard.splitlines() if line.startswith(b"id: ")]
-        if numbers != list(range(1, EVENTS + 1)) or not heard.endswith(b"event: done\ndata: {}\n\n"):
-            raise WrongAnswerError(f"a stream with the events {numbers}")
         if head.fields.get("connection") == "close":
             await self.hang_up()
-        return generation, head.fields["x-policy"]
+        return head, heard
+
+
+class Llm(Events):
+    """Answers of a model, streamed."""
+
+    kind = "llm"
+
+    async def call(self) -> tuple[int, str]:
+        asked = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+        sent = request(
+            "/v1/chat/completions", "Content-Type: application/json", method="POST", body=orjson.dumps(asked)
+        )
+        head, heard = await self._stream(sent)
+        said = [line[6:] for line in heard.splitlines() if line.startswith(b"data: ")]
+        words = [choice["delta"].get("content", "") for line in said[:-1] for choice in orjson.loads(line)["choices"]]
+        if "".join(words) != WORD * EVENTS or said[-1] != b"[DONE]":
+            raise WrongAnswerError(f"an answer that says {words}, and at its end {said[-1]!r}")
+        return _checked(head.status, head.fields), head.fields["x-policy"]
 
 
 class WebSocket(Steady):
@@ -318,7 +340,7 @@ class Callers:
         return Counter(each.kind for each in self.said.served)
 
 
-KINDS: tuple[type[Steady], ...] = (Http, Http, Events, Events, Events, WebSocket, Rpc, Bidi)
+KINDS: tuple[type[Steady], ...] = (Http, Http, Events, Events, Llm, Llm, WebSocket, Rpc, Bidi)
 
 
 @asynccontextmanager
