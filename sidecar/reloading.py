@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from sidecar.config import load
+from sidecar.config.files import digest
 from sidecar.errors import ConfigError, Mistake
 from sidecar.parts import turnover
 from sidecar.rehearsal import unusable
@@ -55,7 +56,9 @@ class Reloading:
         self._adjust = adjust
         self._lock = asyncio.Lock()
         self._files: tuple[str, ...] = tuple(view.loaded.files)
-        self._seen: Seen = {str(view.loaded.path): view.loaded.hash, **view.loaded.files}
+        path = view.loaded.path
+        # A pipe, as a shell's `<(…)`, has given all it had: it never changes.
+        self._seen: Seen = {str(path): view.loaded.hash if digest(path) else "", **view.loaded.files}
         """What the files held when they were last read."""
         self.watching = Watching(self._watched, self._changed, self._seen)
 
@@ -116,7 +119,7 @@ class Reloading:
     async def _swap(self, before: Runtime, *, by_itself: bool) -> dict[str, Any]:
         view = self._view
         # Reading and checking take tens of milliseconds, in which calls go on.
-        loaded = self._adjust(await asyncio.to_thread(load, view.loaded.path, self._around.environ))
+        loaded = self._adjust(await asyncio.to_thread(load, view.loaded.path, self._around.environ, pipes=False))
         if by_itself and not loaded.text.strip():
             raise ConfigError([Mistake(str(loaded.path), 1, "", EMPTY)])
         move: Move | None = None

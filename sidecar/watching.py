@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from watchfiles import awatch
 
-from sidecar.config.files import digest
+from sidecar.config.files import digest, read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
@@ -130,7 +130,7 @@ def look(files: Iterable[str]) -> Seen:
 
 def _looks_whole(path: Path) -> bool:
     try:
-        return path.read_bytes().endswith(b"\n")
+        return read(path).endswith(b"\n")
     except OSError:
         return False
 

@@ -6,7 +6,9 @@ import asyncio
 import dataclasses
 import json
 import logging
+import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -21,8 +23,6 @@ from tests.kit.running import FREE, Log, Running, one, running, with_listeners
 from tests.kit.scripted import OK, reply, scripted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sidecar.config import Loaded
 
 NOWHERE = "http://127.0.0.1:1"
@@ -71,6 +71,36 @@ async def test_a_file_that_was_emptied_is_taken_only_when_somebody_says_so() -> 
         await sidecar.log.line(lambda line: "is empty" in line["message"] and sidecar.runtime.engine.generation == 2)
         rewritten = await sidecar.daemon.reload()
         assert rewritten["generation"] == 3
+
+
+async def test_a_pipe_in_the_files_place_is_a_mistake() -> None:
+    async with running(one(NOWHERE), watched=True) as sidecar:
+        good = sidecar.file.read_text()
+        sidecar.file.unlink()
+        os.mkfifo(sidecar.file)
+        assert "it is a pipe" in (await sidecar.log.saying("the policy file was not taken"))["message"]
+        with pytest.raises(ConfigError, match="it is a pipe"):
+            await sidecar.daemon.reload()
+        sidecar.file.unlink()
+        sidecar.file.write_text(good)
+        assert (await sidecar.log.saying("the policy file was taken"))["generation"] == 2
+
+
+async def test_a_policy_that_came_through_a_pipe_is_in_use_until_the_end() -> None:
+    """`sidecar run -c <(...)`: there is nothing to be read again, and that is no fault."""
+    reader, writer = os.pipe()
+    os.write(writer, with_listeners(one(NOWHERE)).encode())
+    os.close(writer)
+    daemon = Daemon(load(Path(f"/dev/fd/{reader}"), {}), {}, Log(), on_terminal=True)
+    await daemon.start()
+    try:
+        assert daemon._reloading is not None
+        await daemon._reloading.watching._look()
+        assert daemon.view is not None
+        assert daemon.view.checks()["config"] == "ok"
+    finally:
+        await daemon.aclose()
+        os.close(reader)
 
 
 async def test_a_secret_that_changes_is_used_by_the_next_call(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ class Watched:
         return [str(self.file), *self.more]
 
     async def changed(self, seen: Seen) -> bool:
-        self.heard.put_nowait(self.file.read_text() if self.file.exists() else "gone")
+        text = "a pipe" if self.file.is_fifo() else self.file.read_text() if self.file.exists() else "gone"
+        self.heard.put_nowait(text)
         return not self.refuses
 
     async def next(self) -> str:
@@ -193,6 +195,15 @@ async def test_a_link_to_itself_is_no_file_and_ends_nothing(tmp_path: Path) -> N
         one.file.unlink()
         one.file.symlink_to(one.file)
         assert await one.next() == "gone"
+        renamed(one.file, "second\n")
+        assert await one.next() == "second\n"
+
+
+async def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    async with watched(tmp_path) as one:
+        one.file.unlink()
+        os.mkfifo(one.file)
+        assert await one.next() == "a pipe"
         renamed(one.file, "second\n")
         assert await one.next() == "second\n"
 

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from sidecar.config.availability import unavailable
 from sidecar.config.checks import Names, relations, unnameable
-from sidecar.config.files import read_files
+from sidecar.config.files import read, read_files
 from sidecar.config.interpolate import interpolate
 from sidecar.config.merged import merged
 from sidecar.config.places import Place, Problem, dotted, line_of, remove, within
@@ -89,14 +89,17 @@ def _trust(path: Path, facts: Iterable[os.stat_result]) -> None:
             raise _about_file(path, f"others may write to it: chmod go-w {path}, or name it with -c if you trust it")
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Loaded:
-    """The settings of a policy file. Raises `ConfigError` with all mistakes, by line."""
+def load(path: Path, environ: Mapping[str, str], *, pipes: bool = True) -> Loaded:
+    """The settings of a policy file. Raises `ConfigError` with all mistakes, by line.
+
+    `pipes`: what `<(…)` of a shell gives is waited for; it can be read once.
+    """
     try:
-        content = path.read_bytes()
+        content = read(path, pipes=pipes)
     except OSError as error:
         raise _about_file(path, f"cannot be read: {error.strerror}") from error
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")  # editors on Windows begin it with a byte order mark
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _about_file(path, "is not UTF-8", line) from error

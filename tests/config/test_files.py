@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sidecar import config
-from sidecar.config.files import read_files
+from sidecar.config.files import LARGEST, digest, read, read_files
 from sidecar.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -104,3 +105,24 @@ def test_a_secret_that_is_no_header_value(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("a\nInjected: b")
     with pytest.raises(ConfigError, match="a header value cannot hold control characters"):
         config.load(path, {})
+
+
+def test_a_pipe_is_no_file_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    """Who opens one waits until somebody writes: a thread that does so for ever does not let the process end."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="it is a pipe or a device, no file"):
+        read(pipe)
+    assert digest(pipe) == ""
+    files = read_files(header({"file": "pipe"}), tmp_path)
+    assert [one.problem for one in files.problems] == [f"cannot read {pipe}: it is a pipe or a device, no file"]
+
+
+def test_a_file_that_is_too_long_is_not_read_to_its_end(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(b"x" * LARGEST)
+    assert digest(file) == sha256(read(file)).hexdigest()
+    file.write_bytes(b"x" * (LARGEST + 1))
+    with pytest.raises(OSError, match=f"it is longer than {LARGEST} bytes"):
+        read(file)
+    assert digest(file) == ""

@@ -125,6 +125,26 @@ def test_what_is_not_utf_8_is_a_mistake_with_its_line(tmp_path: Path) -> None:
         config.load(path, {})
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xef\xbb\xbf[limits]\r\nmax_headers = 7\r\n")
+    assert config.load(path, {}).settings.limits.max_headers == 7
+
+
+def test_what_a_pipe_gives_is_read_once(tmp_path: Path) -> None:
+    """As `<(...)` of a shell. Read again it would be waited for."""
+    reader, writer = os.pipe()
+    os.write(writer, b"[limits]\nmax_headers = 7\n")
+    os.close(writer)
+    try:
+        path = Path(f"/dev/fd/{reader}")
+        assert config.load(path, {}).settings.limits.max_headers == 7
+        with pytest.raises(ConfigError, match="cannot be read: it is a pipe or a device, no file"):
+            config.load(path, {}, pipes=False)
+    finally:
+        os.close(reader)
+
+
 def test_a_file_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         config.load(tmp_path / "none.toml", {})
