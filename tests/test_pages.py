@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+import typer.main
 
+from sidecar.cli.app import app
 from tests.kit.commands import ROOT
 from tests.kit.transcript import blocks, terminal
 
@@ -21,6 +24,7 @@ SESSIONS = (
     "docs/headers-and-errors.md",
     "docs/operations.md",
     "docs/beamline.md",
+    "docs/commands.md",
 )
 
 PROGRAMS = "examples/llm-fallback"
@@ -42,3 +46,12 @@ async def test_the_page_is_a_session_that_goes_as_it_says(
                     continue
                 (tmp_path / PROGRAMS / "node_modules").symlink_to(node.modules)
             await shell.type(block)
+
+
+def test_the_page_of_commands_shows_every_command() -> None:
+    page = ROOT / "docs" / "commands.md"
+    headings = re.findall(r"^### (\S+)$", page.read_text(), re.MULTILINE)
+    typed = {name for block in blocks(page) for name in re.findall(r"\bsidecar ([a-z][a-z-]*)", block.command)}
+    known = list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    assert sorted(headings) == sorted(known)
+    assert [name for name in known if name not in typed] == []
