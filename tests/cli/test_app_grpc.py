@@ -55,7 +55,7 @@ async def test_that_a_server_went_away_is_not_told_twice(asked: dict[str, str], 
 def test_names_are_resolved_as_for_http_unless_another_way_is_asked_for(
     asked: str | None, resolver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "app", lambda: None)
+    monkeypatch.setattr(app, "app", lambda **_: None)
     monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
     monkeypatch.setenv("GRPC_DNS_RESOLVER", asked or "")
     if asked is None:
