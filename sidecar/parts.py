@@ -7,6 +7,7 @@ window, its level, its open connections (rule 10).
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -39,7 +40,12 @@ class Parts:
 
     def named_before(self, kind: str, name: str) -> Any:
         """The part of that kind and name before, whatever its settings; None when there was none."""
-        return next((part for key, part in self._before.items() if key[:2] == (kind, name)), None)
+        return self._before_by_name.get((kind, name))
+
+    @cached_property
+    def _before_by_name(self) -> dict[Named, Any]:
+        """Made once: looked for one by one, a limit that changes for 1,000 routes took 0.1 s, and for 4,000 1.5 s."""
+        return {key[:2]: part for key, part in reversed(self._before.items())}
 
     def of(self, kind: str) -> Iterator[tuple[str, Any]]:
         """Name and part of all parts of a kind."""
@@ -56,6 +62,7 @@ class Parts:
     def forget_before(self) -> None:
         """The configuration before is over: what it alone had need not be kept in memory."""
         self._before = {}
+        self.__dict__.pop("_before_by_name", None)
 
 
 class Turnover(NamedTuple):
