@@ -6,43 +6,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sidecar.cli.changes import change_document, change_lines, listed
+from sidecar.cli.changes import change_document, change_lines
 from sidecar.cli.mistakes import read, tell
 from sidecar.cli.output import print_json, print_line
+from sidecar.cli.turnover import begun_anew, by_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from sidecar.config import Loaded
     from sidecar.config.difference import Change
-    from sidecar.parts import Named
     from sidecar.rehearsal import Rehearsal
-
-WORDS = {
-    "breaker": "circuit breaker",
-    "rest": "rest of",
-    "budget": "retry budget of",
-    "limit": "rate limit of",
-    "concurrency": "concurrency of",
-    "inflight": "max_inflight",
-    "http": "connections to",
-    "grpc": "channels to",
-    "addresses": "addresses of",
-}
-"""What people call the kinds of parts, before their names."""
-
-ANEW = {
-    "breaker": "closed, its window empty",
-    "rest": "the target no longer rests",
-    "budget": "counts calls and retries from nothing",
-    "limit": "keeps the share of its level",
-    "concurrency": "counts from nothing; calls under way are not in it",
-    "inflight": "counts from nothing; calls under way are not in it",
-    "http": "opened anew, and health checked anew; calls under way end on the old ones",
-    "grpc": "opened anew; calls under way end on the old ones",
-    "addresses": "none is set aside",
-}
-"""In which state a part of that kind begins whose settings have changed."""
 
 
 def diff(old: str, new: str, *, as_json: bool) -> int:
@@ -79,25 +53,17 @@ def _lines(before: Loaded, after: Loaded, changes: list[Change], rehearsal: Rehe
     if not (parts.made or parts.reset or parts.dropped or moves or rehearsal.moves.next_start):
         yield "  keeps   everything: no state begins anew, no connection is closed", ""
         return
-    for kind, text in _by_kind(parts.reset):
-        yield f"  resets  {text}: {ANEW.get(kind, 'begins anew')}", "yellow"
+    for text in begun_anew(parts.reset):
+        yield f"  resets  {text}", "yellow"
     for word, named, style in (("makes", parts.made, "green"), ("drops", parts.dropped, "red")):
-        for _, text in _by_kind(named):
+        for text in by_kind(named):
             yield f"  {word}   {text}", style
-    for _, text in _by_kind(parts.kept):
+    for text in by_kind(parts.kept):
         yield f"  keeps   {text}", ""
     for text in moves:
         yield f"  {text}", "yellow"
     if rehearsal.moves.next_start:
         yield f"  leaves  {', '.join(rehearsal.moves.next_start)} to the next start", "yellow"
-
-
-def _by_kind(named: Iterable[Named]) -> Iterator[tuple[str, str]]:
-    kinds: dict[str, list[str]] = {}
-    for kind, name in named:
-        kinds.setdefault(kind, []).append(name)
-    for kind, names in kinds.items():
-        yield kind, f"{WORDS.get(kind, kind)} {listed(names)}".rstrip()
 
 
 def _moves(rehearsal: Rehearsal) -> Iterator[str]:

@@ -33,13 +33,13 @@ def models(wishes: Wishes, *, as_json: bool, environ: Mapping[str, str] = os.env
         found = [entry for entry in found if leads_to(entry["chain"], wishes.upstream)]
         if not found:
             raise Trouble(f"no model in {wishes.dialect}'s dialect leads to {wishes.upstream}", BAD_USAGE)
-    whose = "OWNER" if wishes.dialect == "openai" else "NAME"  # Anthropic's dialect does not tell whose a model is
+    whose = "owner" if wishes.dialect == "openai" else "name"  # Anthropic's dialect does not tell whose a model is
     if as_json:
         print_json({"models": found, "sidecar": told(listed.heard.fields)})
     elif leads is None:
-        print_table(["MODEL", whose], [[entry["id"], _owner(entry)] for entry in found])
+        print_table(["model", whose], [[entry["id"], _owner(entry)] for entry in found])
     else:
-        head = ["MODEL", whose, "LEADS TO", "READY"]
+        head = ["model", whose, "leads to", "ready"]
         rows = [[one["id"], _owner(one), _way(one["chain"]), _ready(one["chain"])] for one in found]
         print_table(head, rows)
     return 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sidecar.cli.admin_client import Admin
 from sidecar.cli.mistakes import tell
 from sidecar.cli.output import aligned, harmless, print_json, print_line
 from sidecar.cli.trouble import BAD_USAGE
+from sidecar.cli.turnover import begun_anew, by_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,11 +50,12 @@ def _mistakes(answer: Document) -> list[Mistake]:
 
 def _changes(answer: Document) -> Iterator[str]:
     yield f"generation {answer['generation']}, hash {answer['hash'][:SHORT]}"
-    told = {kind: said for kind, said in answer.items() if kind not in {"generation", "hash"}}
-    yield from aligned([(kind, harmless(_said(said))) for kind, said in told.items()]) if told else []
-
-
-def _said(said: Any) -> str:
-    if not isinstance(said, list):
-        return str(said)
-    return f"{len(said)}: {', '.join(str(each).strip() for each in said)}" if said else "nothing"
+    parts = {how: [each.partition(" ")[::2] for each in answer[how]] for how in ("reset", "made", "dropped", "kept")}
+    later = answer.get("next_start", [])
+    rows = [("reset", text) for text in begun_anew(parts.pop("reset"))]
+    rows += [(how, text) for how, named in parts.items() for text in by_kind(named)]
+    if not later and all(how == "kept" for how, _ in rows):
+        rows = [("kept", "everything: no breaker, limit or connection to an upstream began anew")]
+    if later:
+        rows.append(("left", f"{', '.join(later)} to the next start"))
+    yield from (f"  {line}" for line in aligned([(how, harmless(text)) for how, text in rows]))

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from sidecar.cli.conversation import KEY_VARIABLE
-from sidecar.cli.output import harmless
+from sidecar.cli.output import harmless, lasting
 from sidecar.dialects.llm_error_reading import read_error
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def cost_lines(answer: Answer) -> list[str]:
 
 
 def by(answer: Answer) -> str:
-    """`by openai/gpt-4o, 2 attempts, 0.8 s, 512 tokens`."""
+    """`by openai/gpt-4o, 2 attempts, 840.0 ms, 512 tokens`."""
     fields = answer.fields
     upstream, model = fields.get("x-sidecar-upstream", ""), fields.get("x-sidecar-model") or answer.model
     parts = [f"by {'/'.join(filter(None, (upstream, model))) or 'whom nobody says'}"]
     attempts = fields.get("x-sidecar-attempts", "")
     if attempts:
         parts.append(f"{attempts} attempt{'s' * (attempts != '1')}")
-    parts.append(f"{answer.total:.1f} s")
+    parts.append(lasting(answer.total))
     if answer.usage is not None:
         parts.append(f"{answer.usage.total} token{'s' * (answer.usage.total != 1)}")
     return harmless(", ".join(parts))

@@ -16,7 +16,7 @@ from sidecar.standins.llm_answers import Answer
 from sidecar.standins.llm_faults import HEALTHY, Fault, Kind
 from tests.kit.llm_commands import Place, place
 
-BY = re.compile(r"^by (\S+), (\d+) attempts?, [\d.]+ s, \d+ tokens$", re.MULTILINE)
+BY = re.compile(r"^by (\S+), (\d+) attempts?, [\d.]+ m?s, \d+ tokens$", re.MULTILINE)
 
 
 def said(p: Place, turn: int) -> list[str]:

@@ -52,7 +52,14 @@ SAID: dict[str, Any] = {
     "/circuit-breakers/a%2Fm/reset": {**BREAKER, "state": "closed"},
     "/rate-limits": {"route r": {"key": "global", "windows": [WINDOW], "keys": 1, "max_keys": 9, "remaining": [4]}},
     "/requests/x": CALL,
-    "/reload": {"generation": 3, "hash": "0123456789abcdef", "made": ["http a"], "kept": [], "dropped": []},
+    "/reload": {
+        "generation": 3,
+        "hash": "0123456789abcdef",
+        "made": ["http a"],
+        "reset": ["breaker a"],
+        "kept": [],
+        "dropped": [],
+    },
     "/log-level": {"level": "info"},
 }
 REFUSED = {"error": {"message": "no", "code": "invalid_config"}, "mistakes": [MISTAKE]}

@@ -33,7 +33,7 @@ async def typed(p: Place, *arguments: str, stdin: str = "") -> Any:
 
 async def test_models() -> None:
     async with place() as p:
-        assert (await typed(p, "models")).stdout.startswith("MODEL")
+        assert (await typed(p, "models")).stdout.startswith("model")
         done = await typed(p, "models", "-p", "anthropic", "-u", "openai", "-k", "sk-1", "--json")
         assert [model["id"] for model in json.loads(done.stdout)["models"]] == ["smart"]
 

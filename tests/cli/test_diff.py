@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sidecar.cli.app import app
-from sidecar.cli.diff import ANEW, WORDS, diff
+from sidecar.cli.diff import diff
+from sidecar.cli.turnover import ANEW, WORDS
 from sidecar.rehearsal import rehearse
 from tests.kit.policy_file import load
 from tests.kit.running import one

@@ -17,7 +17,7 @@ async def test_what_may_be_asked_for_and_where_it_leads() -> None:
     async with place() as p:
         done = await p.run(models, as_json=False)
         assert rows(done.out)[:4] == [
-            ["MODEL", "OWNER", "LEADS TO", "READY"],
+            ["model", "owner", "leads to", "ready"],
             ["smart", "sidecar", "openai/gpt-4o → anthropic/claude-sonnet-4-6", "yes"],
             ["clever", "sidecar", "anthropic/claude-opus-4-6", "yes"],
             ["gpt-4o", "system", "openai", "yes"],
@@ -28,14 +28,14 @@ async def test_what_may_be_asked_for_and_where_it_leads() -> None:
 async def test_in_the_other_dialect() -> None:
     async with place() as p:
         done = await p.run(models, as_json=False, dialect="anthropic")
-        assert rows(done.out)[0] == ["MODEL", "NAME", "LEADS TO", "READY"]
+        assert rows(done.out)[0] == ["model", "name", "leads to", "ready"]
         assert ["claude-opus-4-6", "Claude Opus 4 6", "anthropic", "yes"] in rows(done.out)
 
 
 async def test_only_what_leads_to_an_upstream() -> None:
     async with place() as p:
         done = await p.run(models, as_json=False, upstream="anthropic")
-        assert [row[0] for row in rows(done.out)] == ["MODEL", "smart", "clever"]
+        assert [row[0] for row in rows(done.out)] == ["model", "smart", "clever"]
 
 
 async def test_nothing_leads_there() -> None:
@@ -77,7 +77,7 @@ async def test_without_an_admin_listener_only_names() -> None:
     async with place() as p:
         p.environ = {"SIDECAR_HTTP": p.sidecar.url, "SIDECAR_ADMIN": "http://127.0.0.1:1"}
         done = await p.run(models, as_json=False)
-        assert rows(done.out)[:2] == [["MODEL", "OWNER"], ["smart", "sidecar"]]
+        assert rows(done.out)[:2] == [["model", "owner"], ["smart", "sidecar"]]
         told = json.loads((await p.run(models, as_json=True)).out)
         assert told["models"][0]["chain"] is None
         done = await p.run(models, as_json=False, upstream="openai")

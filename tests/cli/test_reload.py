@@ -11,6 +11,15 @@ from tests.kit.asked import asked, governed
 if TYPE_CHECKING:
     import pytest
 
+NEW = """
+[upstreams.new]
+url = "http://h"
+
+[routes.new]
+match = { path = "/new" }
+chain = ["new"]
+"""
+
 
 async def test_what_was_made_kept_and_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     async with governed() as sidecar:
@@ -20,19 +29,29 @@ async def test_what_was_made_kept_and_dropped(capsys: pytest.CaptureFixture[str]
         assert live is not None
         assert (told.code, told.err) == (0, "")
         assert told.lines[0] == f"generation 2, hash {live.loaded.hash[:12]}"
-    said = {line.split()[0]: line for line in told.lines[1:]}
-    assert "http a" in said["reset"]
-    assert "breaker a" in said["kept"]
+    assert told.lines[1].startswith("  reset  connections to a: opened anew")
+    assert "  kept   circuit breaker a" in told.lines
+
+
+async def test_what_is_made_dropped_and_left_to_the_next_start(capsys: pytest.CaptureFixture[str]) -> None:
+    async with governed() as sidecar:
+        text = sidecar.file.read_text()
+        taken = sidecar.daemon.addresses["admin"]
+        sidecar.file.write_text(text.replace('http = "127.0.0.1:0"', f'http = "{taken}"') + NEW)
+        made = await asked(capsys, reload, sidecar.admin, None)
+        sidecar.file.write_text(text)
+        dropped = await asked(capsys, reload, sidecar.admin, None)
+    assert "  made  circuit breaker new" in made.lines
+    assert "  made  connections to new" in made.lines
+    assert made.lines[-1] == "  left  listen.http to the next start"
+    assert "  dropped  connections to new" in dropped.lines
 
 
 async def test_nothing_to_change_is_said_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     async with governed() as sidecar:
         told = await asked(capsys, reload, sidecar.admin, None)
     assert told.code == 0
-    assert [line for line in told.lines if line.startswith(("made", "dropped"))] == [
-        "made     nothing",
-        "dropped  nothing",
-    ]
+    assert told.lines[1:] == ["  kept  everything: no breaker, limit or connection to an upstream began anew"]
 
 
 async def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:

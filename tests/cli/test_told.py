@@ -58,9 +58,9 @@ def test_what_it_cost() -> None:
 @pytest.mark.parametrize(
     ("fields", "usage", "line"),
     [
-        (FIELDS, Usage(500, 12), "by openai/gpt-4o, 2 attempts, 0.8 s, 512 tokens"),
-        ({"x-sidecar-upstream": "openai", "x-sidecar-attempts": "1"}, None, "by openai/m, 1 attempt, 0.8 s"),
-        ({}, Usage(0, 1), "by m, 0.8 s, 1 token"),
+        (FIELDS, Usage(500, 12), "by openai/gpt-4o, 2 attempts, 840.0 ms, 512 tokens"),
+        ({"x-sidecar-upstream": "openai", "x-sidecar-attempts": "1"}, None, "by openai/m, 1 attempt, 840.0 ms"),
+        ({}, Usage(0, 1), "by m, 840.0 ms, 1 token"),
     ],
 )
 def test_by_whom(fields: dict[str, str], usage: Usage | None, line: str) -> None:
