@@ -15,11 +15,13 @@ from sidecar.config import load
 from sidecar.config.files import digest
 from sidecar.errors import ConfigError, Mistake
 from sidecar.parts import turnover
+from sidecar.policy.breaker import Breaker
 from sidecar.rehearsal import unusable
 from sidecar.runtime import Runtime, build
 from sidecar.telemetry.process_log import set_level
 from sidecar.telemetry.start import access_log_to, process_log_to
 from sidecar.upstreams.grpc import GrpcUpstream
+from sidecar.view import exposure
 from sidecar.watching import Seen, Watching, look
 from sidecar.wiring import HttpService
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from sidecar.config import Loaded
     from sidecar.listening import Listening, Move
+    from sidecar.settings import Settings
     from sidecar.settings.operations import TelemetrySettings
     from sidecar.surroundings import Surroundings
     from sidecar.telemetry.log_writer import LogWriter
@@ -122,36 +125,53 @@ class Reloading:
         loaded = self._adjust(await asyncio.to_thread(load, view.loaded.path, self._around.environ, pipes=False))
         if by_itself and not loaded.text.strip():
             raise ConfigError([Mistake(str(loaded.path), 1, "", EMPTY)])
-        move: Move | None = None
-        try:
-            runtime = await build(loaded.settings, self._around, before, loaded.files)
-        except OSError as error:
-            raise unusable(loaded, error) from error
-        try:
-            if not view.draining:  # then no door opens again
-                move = await self._listening.prepare(loaded.settings)
-        except OSError as error:
-            await runtime.discard()
-            raise unusable(loaded, error) from error
-        # From here on nothing fails, and nothing waits until the new runtime is live.
+        runtime, move = await self._made(loaded, before)
+        # From here on only a bug can fail, and nothing waits until the new runtime is live.
         runtime.engine.draining = before.engine.draining
+        view.loaded, view.stale = loaded, ""
         view.switch.runtime = runtime
-        runtime.begin()
-        if move is not None:
-            self._listening.take(move, runtime)
-        told_before, view.loaded, view.stale = view.loaded, loaded, ""
         self._have_read(loaded.hash, loaded.files)
-        self._tell_otherwise(told_before.settings.telemetry, loaded.settings.telemetry)
         changed: dict[str, Any] = {"generation": runtime.engine.generation, "hash": loaded.hash}
-        changed |= await retire(before, runtime)
-        self._around.telemetry.retire(
-            {route.name for route in before.routes} - {route.name for route in runtime.routes},
-            before.resolved.upstreams.keys() - runtime.resolved.upstreams.keys(),
-        )
+        try:
+            runtime.begin()
+            if move is not None:
+                self._listening.take(move, runtime)
+            self._tell_otherwise(before.settings.telemetry, loaded.settings.telemetry)
+        finally:
+            changed |= await retire(before, runtime)
+            self._drop_series(before.settings, loaded.settings)
         if move is not None and move.later:
             changed["next_start"] = move.later
             log.warning("some changes count from the next start: %s", ", ".join(move.later))
+        if (warning := exposure(runtime)) and warning != exposure(before):
+            log.warning(warning)
         return changed
+
+    async def _made(self, loaded: Loaded, before: Runtime) -> tuple[Runtime, Move | None]:
+        """What the file wants, built and its listeners open. Raises `ConfigError`; whatever fails, nothing is left."""
+        runtime: Runtime | None = None
+        try:
+            runtime = await build(loaded.settings, self._around, before, loaded.files)
+            return runtime, await self._move(loaded)
+        except BaseException as error:
+            if runtime is not None:
+                await runtime.discard()
+            self._drop_series(loaded.settings, before.settings)
+            if isinstance(error, OSError):
+                raise unusable(loaded, error) from error
+            raise
+
+    async def _move(self, loaded: Loaded) -> Move | None:
+        """What becomes of the listeners; nothing once the process drains: then no door opens again."""
+        move = None if self._view.draining else await self._listening.prepare(loaded.settings)
+        if move is None or not self._view.draining:
+            return move
+        await self._listening.forget(move)
+        return None
+
+    def _drop_series(self, gone: Settings, left: Settings) -> None:
+        """What only the one names is in no live runtime any more."""
+        self._around.telemetry.retire(gone.routes.keys() - left.routes.keys(), _targets(gone) - _targets(left))
 
     def _tell_otherwise(self, before: TelemetrySettings, now: TelemetrySettings) -> None:
         """What `[telemetry]` says differently. A log level set by hand stays unless the file's own changes."""
@@ -175,8 +195,18 @@ class Reloading:
 async def retire(before: Runtime, after: Runtime) -> dict[str, list[str]]:
     """Close what only the old runtime had; what was made, reset, kept and dropped, by kind and name."""
     told = turnover(before.parts, after.parts)._asdict()
-    for part in after.parts.dropped():
-        if isinstance(part, HttpService | GrpcUpstream):
-            await part.aclose()
+    dropped = after.parts.dropped()
     after.parts.forget_before()
+    for part in dropped:
+        if isinstance(part, Breaker):
+            part.listeners = ()  # calls under way still move it, and another may have its name
+    closing = [part.aclose() for part in dropped if isinstance(part, HttpService | GrpcUpstream)]
+    # All of them: also where one fails, or the process ends meanwhile.
+    for failed in filter(None, await asyncio.shield(asyncio.gather(*closing, return_exceptions=True))):
+        log.error("a part of the configuration before could not be closed", exc_info=failed)
     return {how: [" ".join(named).strip() for named in parts] for how, parts in told.items()}
+
+
+def _targets(settings: Settings) -> set[str]:
+    """By the names that metrics have for them."""
+    return {*settings.upstreams, *(f"static/{name}" for name in settings.static)}

@@ -121,14 +121,14 @@ class Breaker:
     and must not raise. Nothing here is for several threads.
     """
 
-    __slots__ = ("_circuit", "_listeners", "name", "settings")
+    __slots__ = ("_circuit", "listeners", "name", "settings")
 
     def __init__(
         self, name: str, settings: CircuitBreakerSettings, clock: Clock, listeners: Iterable[Listener] = ()
     ) -> None:
         self.name = name
         self.settings = settings
-        self._listeners = tuple(listeners)
+        self.listeners = tuple(listeners)
         self._circuit = _Circuit(name, settings, clock, self._tell)
 
     def acquire(self) -> Permit:
@@ -188,7 +188,7 @@ class Breaker:
         return numbers
 
     def _tell(self, old: str, new: str) -> None:
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener(self, old, new)
 
 
