@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sidecar.cli.changes import change_document, change_lines
-from sidecar.cli.mistakes import found, read, tell
+from sidecar.cli.mistakes import policy
 from sidecar.cli.output import print_json, print_line
-from sidecar.cli.trouble import NOT_WELL, Trouble
+from sidecar.cli.routes import chain_words, match_words
+from sidecar.cli.trouble import BAD_USAGE, NOT_WELL, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sidecar.config import Loaded
     from sidecar.config.difference import Change
-    from sidecar.settings import MatchSettings, RouteSettings
+    from sidecar.settings import ModelSettings, RouteSettings
 
 _OK = "ok"
 
@@ -27,15 +28,9 @@ def check(
 
     `live`: then also what the sidecar at `admin` runs; exit code 1 when it is not this file, or nobody answers.
     """
-    from sidecar.errors import ConfigError
-
-    try:
-        file = found(path)
-    except ConfigError as error:
-        return tell(error.mistakes, {"file": path}, as_json=as_json)
-    loaded, mistakes = read(file)
+    loaded = policy(path, as_json=as_json)
     if loaded is None:
-        return tell(mistakes, {"file": str(file)}, as_json=as_json)
+        return BAD_USAGE
     if as_json:
         return _as_json(loaded, live=live, admin=admin, token=token)
     for line in _summary(loaded):
@@ -112,8 +107,9 @@ def _as_json(loaded: Loaded, *, live: bool, admin: str | None, token: str | None
         "listeners": _listeners(loaded),
         "upstreams": list(settings.upstreams),
         "routes": {
-            name: {"match": _match(route.match), "targets": _targets(route)} for name, route in settings.routes.items()
+            name: {"match": _match(name, loaded), "targets": _targets(route)} for name, route in settings.routes.items()
         },
+        "models": {name: _leads_to(model) for name, model in settings.models.items()},
     }
     code = 0
     if live:
@@ -138,7 +134,12 @@ def _summary(loaded: Loaded) -> Iterator[str]:
     yield f"  routes     {len(settings.routes) or 'none'}"
     width = max(map(len, settings.routes), default=0)
     for name, route in settings.routes.items():
-        yield f"    {name:{width}}  {_match(route.match)}  →  {_targets(route)}"
+        yield f"    {name:{width}}  {_match(name, loaded)}  →  {_targets(route)}"
+    if settings.models:
+        yield f"  models     {len(settings.models)}"
+    width = max(map(len, settings.models), default=0)
+    for name, model in settings.models.items():
+        yield f"    {name:{width}}  →  {_leads_to(model)}"
 
 
 def _listeners(loaded: Loaded) -> dict[str, str]:
@@ -147,15 +148,20 @@ def _listeners(loaded: Loaded) -> dict[str, str]:
     return {name: address for name, address in named.items() if address}
 
 
-def _match(match: MatchSettings) -> str:
-    methods = "|".join(match.methods)
-    place = match.grpc or f"{match.host or ''}{match.path or '/*'}"
-    headers = " ".join(f"{name}: {value}" for name, value in match.headers.items())
-    return " ".join(part for part in (methods, place, f"[{headers}]" if headers else "") if part)
+def _match(name: str, loaded: Loaded) -> str:
+    """A header that it asks for may be a credential: then its value is `***`."""
+    from sidecar.config.effective import Held
+    from sidecar.config.view import plain
+
+    match = loaded.settings.routes[name].match
+    return match_words(plain(Held(match, ("routes", name, "match")), loaded.secrets))
 
 
 def _targets(route: RouteSettings) -> str:
     if route.chain:
-        return " → ".join(route.chain)
-    total = sum(part.weight for part in route.traffic)
-    return ", ".join(f"{part.upstream} {100 * part.weight / total:.3g} %" for part in route.traffic)
+        return chain_words(route.chain, None)
+    return chain_words([part.upstream for part in route.traffic], [part.weight for part in route.traffic])
+
+
+def _leads_to(model: ModelSettings) -> str:
+    return chain_words([f"{link.upstream}/{link.model}" for link in model.chain], None)

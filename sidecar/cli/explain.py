@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sidecar.cli.mistakes import found, read, tell
+from sidecar.cli.mistakes import policy
 from sidecar.cli.output import aligned, print_json, print_line
 from sidecar.cli.trouble import BAD_USAGE, NOT_WELL, Trouble
 
@@ -33,17 +33,13 @@ def explain(
 ) -> int:
     """Exit code 0 when the call would be served, 1 when it would be refused, 2 for a bad file or no such request."""
     from sidecar.described import described
-    from sidecar.errors import ConfigError, InvalidRequest
+    from sidecar.errors import InvalidRequest
     from sidecar.explaining import Explainer
 
     pairs = [_header(header) for header in headers]
-    try:
-        file = found(config)
-    except ConfigError as error:
-        return tell(error.mistakes, {"file": config}, as_json=as_json)
-    loaded, mistakes = read(file)
+    loaded = policy(config, as_json=as_json)
     if loaded is None:
-        return tell(mistakes, {"file": str(file)}, as_json=as_json)
+        return BAD_USAGE
     try:
         call = described(method.upper(), url, pairs, loaded.settings)
     except InvalidRequest as wrong:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sidecar.cli.output import print_json, print_line
-from sidecar.cli.trouble import BAD_USAGE
+from sidecar.cli.trouble import BAD_USAGE, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +26,24 @@ def read(path: Path) -> tuple[Loaded | None, Sequence[Mistake]]:
         return load(path, os.environ), ()
     except ConfigError as error:
         return None, error.mistakes
+
+
+def policy(path: str | None, *, as_json: bool) -> Loaded | None:
+    """The policy file as `sidecar run` finds it, at `path` or else where one is looked for.
+
+    None when it has mistakes: they are printed, and the exit code is 2. Raises `Trouble` when there is none at all.
+    """
+    from sidecar.errors import ConfigError
+
+    try:
+        file = _found(path)
+    except ConfigError as error:
+        tell(error.mistakes, {"file": path}, as_json=as_json)
+        return None
+    loaded, mistakes = read(file)
+    if loaded is None:
+        tell(mistakes, {"file": str(file)}, as_json=as_json)
+    return loaded
 
 
 def tell(mistakes: Sequence[Mistake], document: dict[str, Any], *, as_json: bool) -> int:
@@ -54,9 +72,8 @@ def documents(mistakes: Iterable[Mistake]) -> list[dict[str, Any]]:
     ]
 
 
-def found(path: str | None) -> Path:
-    """The policy file as `sidecar run` finds it. Raises `ConfigError` for one that cannot be trusted, `Trouble`."""
-    from sidecar.cli.trouble import Trouble
+def _found(path: str | None) -> Path:
+    """Raises `ConfigError` for a file that cannot be trusted, `Trouble` for none."""
     from sidecar.config import find
     from sidecar.config.load import FILE, VARIABLE
 

@@ -8,6 +8,7 @@ from sidecar.cli.admin_client import Admin
 from sidecar.cli.health import STYLES, ask_health, exit_code, troubles
 from sidecar.cli.output import aligned, harmless, print_json, print_line, print_table
 from sidecar.cli.reload import SHORT
+from sidecar.cli.routes import chain_words, match_words
 from sidecar.cli.upstreams import upstream_table
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _tables(health: Document, told: dict[str, Document]) -> Iterator[_Table]:
     if routes := told["routes"]:
         yield _Table(
             ("route", "match", "chain"),
-            [(name, _match(route["match"]), _chain(route)) for name, route in routes.items()],
+            [(name, match_words(route["match"]), _chain(route)) for name, route in routes.items()],
         )
     if models := told["models"]:
         yield _Table(("model", "chain"), [(name, _chain(model)) for name, model in models.items()])
@@ -76,21 +77,10 @@ def _tables(health: Document, told: dict[str, Document]) -> Iterator[_Table]:
         yield _Table(("limit", "allows", "per", "in use"), rows)
 
 
-def _match(match: Document) -> str:
-    methods = "|".join(match.get("methods", ()))
-    place = match.get("grpc") or f"{match.get('host') or ''}{match.get('path') or '/*'}"
-    headers = " ".join(f"{name}: {value}" for name, value in match.get("headers", {}).items())
-    return " ".join(part for part in (methods, place, headers and f"[{headers}]") if part)
-
-
 def _chain(route: Document) -> str:
-    """Targets in order, each with whether it would be tried now; a split of traffic with its shares."""
+    """Targets in order, each with whether it would be tried now."""
     names = [each["target"] + ("" if each["ready"] else " (not ready)") for each in route["chain"]]
-    weights = route.get("weights")
-    if not weights:
-        return " → ".join(names)
-    total = sum(weights)
-    return ", ".join(f"{name} {100 * weight / total:.3g} %" for name, weight in zip(names, weights, strict=True))
+    return chain_words(names, route.get("weights"))
 
 
 def _windows(limit: Document) -> str:

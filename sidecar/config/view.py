@@ -20,6 +20,8 @@ HIDDEN = "***"
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]+(?=@)")  # up to the last @: a password may hold one
 _SECRET_KEYS = {"http_token", "token", "api_key"}
 _NAMED_VALUES = {"headers", "default_headers", "query"}
+_ANY = "*"
+"""What a route says of a header that need only be there: no secret, whatever the header's name."""
 
 
 def view(settings: Settings, hidden: frozenset[Place]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def _shown(value: Any, place: Place, hidden: frozenset[Place]) -> Any:
 
 def _tells(value: Any, place: Place) -> bool:
     """A value that is a secret by its name, wherever it came from."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or value in {"", _ANY}:
         return False
     table, name = place[-2] if len(place) > 1 else "", str(place[-1])
     if table in _NAMED_VALUES:

@@ -29,6 +29,20 @@ traffic = [{ upstream = "a", weight = 3 }, { upstream = "b", weight = 1 }]
 [static.sorry]
 """
 
+MODELS = """
+[upstreams.o]
+protocol = "openai"
+url = "http://127.0.0.1:1/v1"
+[routes.llm]
+match = { path = "/v1/*" }
+chain = ["o"]
+[models.smart]
+chain = ["o/gpt-5", "static/sorry"]
+[models.gpt-4o]
+chain = ["o/gpt-4o", { upstream = "o", model = "mini", max_tokens = 100 }]
+[static.sorry]
+"""
+
 
 def write(folder: Path, text: str) -> str:
     path = folder / "sidecar.toml"
@@ -50,6 +64,35 @@ def test_a_file_without_mistakes_is_summed_up(tmp_path: Path, capsys: pytest.Cap
         "    one     GET /a/* [x: *]  →  a → b → static/sorry",
         "    second  h.test/*  →  a 75 %, b 25 %",
     ]
+
+
+def test_models_are_summed_up_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, MODELS)
+    assert check(path) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "  models     2",
+        "    smart   →  o/gpt-5 → static/sorry",
+        "    gpt-4o  →  o/gpt-4o → o/mini",
+    ]
+    assert check(path, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["models"] == {
+        "smart": "o/gpt-5 → static/sorry",
+        "gpt-4o": "o/gpt-4o → o/mini",
+    }
+
+
+def test_a_credential_that_a_route_asks_for_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KIND", "from-the-environment")
+    headers = 'X-Api-Key = "k-1234", authorization = "*", x-kind = "${KIND}", x-plain = "b"'
+    path = write(tmp_path, FINE.replace('x = "*"', headers))
+    assert check(path) == 0
+    assert check(path, as_json=True) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("GET /a/* [X-Api-Key: *** authorization: * x-kind: *** x-plain: b]") == 2
+    assert "k-1234" not in printed
+    assert "from-the-environment" not in printed
 
 
 def test_every_mistake_is_printed_and_the_exit_code_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,6 +152,7 @@ def test_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
             "one": {"match": "GET /a/* [x: *]", "targets": "a → b → static/sorry"},
             "second": {"match": "h.test/*", "targets": "a 75 %, b 25 %"},
         },
+        "models": {},
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidecar.cli.mistakes import found, read, tell
+from sidecar.cli.mistakes import policy, read, tell
 from sidecar.cli.trouble import BAD_USAGE, Trouble
 
 if TYPE_CHECKING:
@@ -61,15 +61,27 @@ def test_mistakes_go_to_stdout_and_their_number_to_stderr(tmp_path: Path, capsys
     }
 
 
-def test_a_file_is_named_or_in_the_environment_or_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_named_or_in_the_environment_or_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def which(path: str | None = None) -> str:
+        loaded = policy(path, as_json=False)
+        return loaded.path.name if loaded else "none"
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SIDECAR_CONFIG", raising=False)
     with pytest.raises(Trouble, match=r"no policy file: name one, set \$SIDECAR_CONFIG") as caught:
-        found(None)
+        which()
     assert caught.value.code == BAD_USAGE
-    here = tmp_path / "sidecar.toml"
-    here.touch(0o600)
-    assert found(None) == here
+    for name in ("sidecar.toml", "elsewhere", "named"):
+        (tmp_path / name).touch(0o600)
+    assert which() == "sidecar.toml"
+    (tmp_path / "sidecar.toml").chmod(0o666)
+    assert which() == "none"
+    assert "others may write to it" in capsys.readouterr().out
     monkeypatch.setenv("SIDECAR_CONFIG", "elsewhere")
-    assert str(found(None)) == "elsewhere"
-    assert str(found("named")) == "named"
+    assert which() == "elsewhere"
+    assert which("named") == "named"
+    (tmp_path / "named").write_text(WRONG)
+    assert which("named") == "none"
+    assert capsys.readouterr().out.startswith("named:2: listen.htp: unknown key")

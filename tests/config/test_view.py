@@ -61,6 +61,14 @@ def test_a_value_that_beats_a_hidden_one_is_shown() -> None:
     assert shown["upstreams"]["a"]["timeout"]["connect"] == 4
 
 
+def test_that_a_route_asks_for_any_credential_is_none() -> None:
+    asked = (
+        '[routes.other]\nchain = ["a"]\nmatch = { path = "/x", headers = { Authorization = "*", X-Api-Key = "k-1" } }'
+    )
+    told = view(asked)
+    assert told["routes"]["other"]["match"]["headers"] == {"Authorization": "*", "X-Api-Key": "***"}
+
+
 @pytest.mark.parametrize("name", ["X-API-Key", "Authorization", "x-token", "Cookie", "My-Secret"])
 def test_headers_that_are_secret_by_their_name_are_hidden(name: str) -> None:
     shown = view(f'[upstreams.a.headers]\n{name} = "v"\nX-Plain = "w"')
