@@ -42,18 +42,18 @@ def execute(config: str | None, command: Sequence[str], environ: Mapping[str, st
     `Trouble`.
     """
     own_standard_streams()
-    with contextlib.ExitStack() as until_the_end:
-        named = config or environ.get(VARIABLE)
-        base_urls: tuple[str, ...] = (OPENAI, ANTHROPIC)
-        if named:
-            path = Path(named)
-        else:
-            path = until_the_end.enter_context(_written(policy_from(environ)))
-            base_urls = tuple(one.address for one in spoken_of(environ))
+    named = config or environ.get(VARIABLE)
+    policy = "" if named else policy_from(environ)
+    base_urls = (OPENAI, ANTHROPIC) if named else tuple(one.address for one in spoken_of(environ))
+    program = Program(command, environ, base_urls)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner, contextlib.ExitStack() as until_the_end:
+        loop = runner.get_loop()
+        mask = until_the_end.enter_context(
+            signals_told(lambda *told: loop.call_soon_threadsafe(program.told, *told))
+        )  # first of all: a signal must not end us with a file of ours left behind
+        path = Path(named) if named else until_the_end.enter_context(_written(policy))
         try:
-            loaded = load(path, os.environ)
-            with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                return runner.run(_run(loaded, Program(command, environ, base_urls)))
+            return runner.run(_beside(load(path, os.environ), program, Given(mask, descriptors())))
         except ConfigError as error:
             print(error, file=sys.stderr)
             return 2
@@ -65,12 +65,6 @@ def _written(policy: str) -> Iterator[Path]:
         path = Path(folder) / "sidecar.toml"
         path.write_text(policy, encoding="utf-8")
         yield path
-
-
-async def _run(loaded: Loaded, program: Program) -> int:
-    loop = asyncio.get_running_loop()
-    with signals_told(lambda *told: loop.call_soon_threadsafe(program.told, *told)) as mask:
-        return await _beside(loaded, program, Given(mask, descriptors()))
 
 
 async def _beside(loaded: Loaded, program: Program, given: Given) -> int:

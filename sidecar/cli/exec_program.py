@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.cli.exec_child import spawn
 from sidecar.cli.exec_environment import environment
-from sidecar.cli.exec_signals import ends
+from sidecar.cli.exec_signals import ends, tells_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ class Program:
         """A signal came. The program has those of a terminal by itself."""
         if self._child is None:
             self._early = self._early or (number if ends(number) else 0)
-        elif not (from_terminal and self._child.shares_our_terminal()):
+        elif not (from_terminal and tells_all(number) and self._child.shares_our_terminal()):
             self._child.tell(number)
 
     async def run(self, addresses: Mapping[str, str], given: Given) -> int:

@@ -31,6 +31,14 @@ def ends(number: int) -> bool:
     return number != getattr(signal, "SIGWINCH", None)
 
 
+def tells_all(number: int) -> bool:
+    """Whether a terminal sends it to every process of its foreground.
+
+    One that is closed tells the session's leader alone, which is the sidecar where a window was opened for it.
+    """
+    return number != getattr(signal, "SIGHUP", None)
+
+
 @contextlib.contextmanager
 def signals_told(tell: Callable[[int, bool], object]) -> Iterator[frozenset[int]]:
     """Has `tell(number, from_terminal)` called, in another thread, for each signal that comes; what was blocked before.

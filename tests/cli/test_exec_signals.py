@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sidecar.cli.exec_signals import ends
+from sidecar.cli.exec_signals import ends, tells_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,3 +83,8 @@ def test_a_window_that_changes_its_size_ends_nobody() -> None:
     assert ends(signal.SIGTERM)
     assert ends(signal.SIGUSR1)
     assert not ends(signal.SIGWINCH)
+
+
+def test_a_terminal_that_is_closed_tells_only_the_first_of_its_processes() -> None:
+    assert tells_all(signal.SIGINT)
+    assert not tells_all(signal.SIGHUP)
