@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from tests.kit.caller import PATIENCE
 from tests.kit.rpc import rpc_service
 from tests.kit.running import running
 from tests.kit.telling import WebService, echo_and_tell
@@ -75,6 +76,9 @@ CHANGES: dict[str, list[tuple[str, str]]] = {
         ('url = "RPC"\n', 'url = "RPC"\ncircuit_breaker = { failure_threshold = 9 }\n'),
     ],
     "other names of upstreams": [("[upstreams.web]", "[upstreams.site]"), ('["web"]', '["site"]')],
+    "other names of all": [(f"[routes.{name}]", f"[routes.other-{name}]") for name in ("web", "rpc", "llm")]
+    + [(f"[upstreams.{name}]", f"[upstreams.other-{name}]") for name in ("web", "rpc", "llm")]
+    + [(f'["{name}"]', f'["other-{name}"]') for name in ("web", "rpc", "llm")],
     "a health check": [
         ('url = "WEB"\n', 'url = "WEB"\nhealth = { path = "/healthz", interval = "10s", timeout = "9s" }\n')
     ],
@@ -153,9 +157,9 @@ class Stage:
             assert answer.status == 200, await answer.text()
             return self.known(policy, (await answer.json())["generation"])
 
-    async def live(self, policy: Policy, *, seconds: float = 5) -> int:
+    async def live(self, policy: Policy) -> int:
         """Wait until this policy is live, as anybody may who can read: its generation."""
-        wait = {"wait": policy.hash, "timeout": f"{seconds}s"}
+        wait = {"wait": policy.hash, "timeout": f"{PATIENCE}s"}
         async with self.admin.get("/config", params=wait) as answer:
             assert answer.status == 200, f"{policy.name}: {await answer.text()}, {self.sidecar.log.lines[-3:]}"
             return self.known(policy, (await answer.json())["generation"])

@@ -340,7 +340,7 @@ class Callers:
         return Counter(each.kind for each in self.said.served)
 
 
-KINDS: tuple[type[Steady], ...] = (Http, Http, Events, Events, Llm, Llm, WebSocket, Rpc, Bidi)
+KINDS: tuple[type[Steady], ...] = (Http, Http, Events, Events, Llm, WebSocket, Rpc, Bidi)
 
 
 @asynccontextmanager

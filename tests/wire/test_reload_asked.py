@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from tests.kit.reload_stage import Policy, Stage
 
-TIMES = 100
-
-
 async def by_signal(stage: Stage, policy: Policy) -> int:
     stage.sidecar.file.write_text(policy.text)
     os.kill(os.getpid(), signal.SIGHUP)
@@ -40,12 +37,12 @@ def heard_by(stage: Stage) -> Iterator[None]:
 
 
 @pytest.mark.both_loops
-async def test_a_hundred_by_post() -> None:
+async def test_fifty_by_post() -> None:
     async with reload_stage() as stage:
-        await nothing_left(stage, by_post, TIMES)
+        await nothing_left(stage, by_post, 50)
 
 
 async def test_a_hundred_by_signal() -> None:
     async with reload_stage() as stage:
         with heard_by(stage):
-            await nothing_left(stage, by_signal, TIMES)
+            await nothing_left(stage, by_signal, 100)

@@ -63,6 +63,6 @@ async def test_fifty_signals_and_ten_changes(tmp_path: Path) -> None:
             assert not callers.failures(), "\n".join(callers.failures())
             assert callers.mixed(told) == []
             assert max(told) == 1 + len(CHANGES) + 60  # each text was taken once
-            await by_signal(policies.one("other names of upstreams"))
+            await by_signal(policies.one("other names of all"))
             await by_signal(policies.one())
             assert await more_than(open_before, lambda: Counter(descriptors=sidecar.descriptors())) == {}
