@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.kit.reload_stage import Policy, Stage
 
+
 async def by_signal(stage: Stage, policy: Policy) -> int:
     stage.sidecar.file.write_text(policy.text)
     os.kill(os.getpid(), signal.SIGHUP)
