@@ -121,6 +121,55 @@ async def test_a_locale_without_arrows(encoding: str, monkeypatch: pytest.Monkey
         assert await printed() == b"degraded\ncheck  says\n?      ?\n"
 
 
-def test_without_a_stdout() -> None:
-    done = subprocess.run(["sh", "-c", f"{SIDECAR} --help >&-"], capture_output=True, timeout=30, check=False)
+@pytest.mark.parametrize("command", ["--help", "init -"])
+def test_without_a_stdout(command: str) -> None:
+    done = subprocess.run(["sh", "-c", f"{SIDECAR} {command} >&-"], capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_without_a_stderr_complaints_are_not_taken_for_results() -> None:
+    command = f"{SIDECAR} health --admin 127.0.0.1:{free_port()} 2>&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+@pytest.mark.parametrize("command", ["schema", "--version"])
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+def test_what_it_prints_cannot_be_written(command: str, unbuffered: str) -> None:
+    """As on a full disk; met while a long answer is printed, and at the end with a short one."""
+    only_to_read = os.open(__file__, os.O_RDONLY)
+    try:
+        done = subprocess.run(
+            [SIDECAR, command], stdout=only_to_read, stderr=subprocess.PIPE, timeout=30, check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    finally:
+        os.close(only_to_read)
+    said = b"sidecar: what is to be printed cannot be written: Bad file descriptor\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
+def test_ctrl_c_while_it_is_imported() -> None:
+    """It is silent from the moment on that its own code runs; what Python says before is Python's."""
+    script = (
+        "import signal, sys\n"
+        "class Pressed:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'sidecar.cli.app':\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Pressed())\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from sidecar.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def test_ctrl_c_while_a_shell_asks_for_completion(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("_SIDECAR_COMPLETE", "bash")
+    monkeypatch.setattr("sidecar.cli.completion.answer", pressed)
+    assert typed(monkeypatch) == 130
