@@ -12,6 +12,9 @@ from sidecar.settings.values import SettingError
 
 ALLOWED = 'host:port, [::1]:port, unix:/path, or "" for off'
 
+_LONGEST_LABEL = 63
+"""Bytes between two dots of a name (RFC 1035, section 2.3.4): what is longer no resolver is even asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -69,6 +72,8 @@ def parse_address(text: str) -> Address | None:
         raise SettingError("an IPv6 address needs brackets", allowed=ALLOWED, nearest=f"[{host}]:{port}")
     elif not host.isascii() or any(c in host for c in "/@?#[] \t") or not host.isprintable():
         raise SettingError("is not an address", allowed=ALLOWED)
+    elif not all(0 < len(label) <= _LONGEST_LABEL for label in host.removesuffix(".").split(".")):
+        raise SettingError("is not an address: a part of the name is empty or too long", allowed=ALLOWED)
     return Address(host=host, port=int(port))
 
 

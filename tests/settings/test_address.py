@@ -12,6 +12,7 @@ from sidecar.settings import Address, SettingError, parse_address
     [
         ("127.0.0.1:7070", Address("127.0.0.1", 7070)),
         ("localhost:0", Address("localhost", 0)),
+        (f"{'a' * 63}.x.:1", Address(f"{'a' * 63}.x.", 1)),
         ("[::1]:7070", Address("::1", 7070)),
         ("0.0.0.0:65535", Address("0.0.0.0", 65535)),
         ("unix:/run/s.sock", Address(unix="/run/s.sock")),
@@ -42,6 +43,7 @@ def test_nothing_is_off() -> None:
             "[::g]:1",
             "[127.0.0.1]:1",
         ],
+        *["x..y:1", ".x:1", f"{'a' * 64}.x:1"],
         *["unix:", "unix:relative", "unix:/a\0b", "http://a:1", "a b:1", "u@h:1", "é:1"],
     ],
 )
