@@ -92,7 +92,7 @@ def digest(path: Path) -> str:
 def _secret(document: Any, place: Place, folder: Path, files: Files) -> None:
     table, key = _holder(document, place)
     named = table[key].get("file")
-    if not isinstance(named, str) or set(table[key]) != {"file"}:
+    if not isinstance(named, str) or set(table[key]) != {"file"} or "\0" in named:
         files.problems.append(
             Problem(place, "is neither text nor a secret", allowed='"…", { file = "/run/secrets/x" }')
         )
@@ -119,8 +119,11 @@ def _read(path: Path) -> str:
 def _certificate(document: Any, place: Place, path: Path, files: Files) -> None:
     table, key = _holder(document, place)
     table[key] = str(path)
+    if "\0" in str(path):
+        files.problems.append(Problem(place, "names no file"))
+        return
     files.digests[str(path)] = digest(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - `Path.is_file` raises where the name is too long
         files.problems.append(Problem(place, f"there is no file {path}"))
     elif not os.access(path, os.R_OK):
         files.problems.append(Problem(place, f"cannot read {path}: permission denied"))

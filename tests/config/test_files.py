@@ -73,7 +73,7 @@ def test_a_secret_that_cannot_be_read(tmp_path: Path, content: bytes | None, pro
     assert document == {"upstreams": {"a": {"headers": {}}}}
 
 
-@pytest.mark.parametrize("value", [{}, {"file": 3}, {"file": "a", "b": 1}, {"fil": "a"}])
+@pytest.mark.parametrize("value", [{}, {"file": 3}, {"file": "a", "b": 1}, {"fil": "a"}, {"file": "a\0b"}])
 def test_a_table_that_is_no_secret(tmp_path: Path, value: Any) -> None:
     (problem,) = read_files(header(value), tmp_path).problems
     assert problem.problem == "is neither text nor a secret"
@@ -86,6 +86,13 @@ def test_certificates_must_be_there_and_get_a_whole_path(tmp_path: Path) -> None
     assert document["upstreams"]["a"]["tls"]["ca"] == str(tmp_path / "ca.pem")
     assert [one.problem for one in files.problems] == [f"there is no file {tmp_path / 'none.pem'}"]
     assert files.digests == {str(tmp_path / "ca.pem"): sha256(b"").hexdigest(), str(tmp_path / "none.pem"): ""}
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    document = {"upstreams": {"a": {"tls": {"ca": "a\0b", "cert": "x" * 300}}}}
+    files = read_files(document, tmp_path)
+    assert [one.problem for one in files.problems] == ["names no file", f"there is no file {tmp_path / ('x' * 300)}"]
+    assert list(files.digests) == [str(tmp_path / ("x" * 300))]
 
 
 def test_a_policy_file_knows_its_files(tmp_path: Path) -> None:
