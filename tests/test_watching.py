@@ -208,6 +208,16 @@ async def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
         assert await one.next() == "second\n"
 
 
+async def test_a_name_that_no_file_can_have_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with watched(tmp_path) as one:
+        one.more = [str(tmp_path / ("x" * 300) / "key")]
+        one.file.write_text("second\n")
+        assert await one.next() == "second\n"
+        one.file.write_text("third\n")
+        assert await one.next() == "third\n"
+    assert "failed" not in caplog.text
+
+
 async def test_a_folder_that_goes_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "POLL", 0.1)
     folder = tmp_path / "policy"
@@ -219,6 +229,22 @@ async def test_a_folder_that_goes_and_comes_back(tmp_path: Path, monkeypatch: py
         folder.mkdir()
         one.file.write_text("again\n")
         assert await one.next() == "again\n"
+
+
+async def test_another_folder_in_the_place_of_one_is_looked_into(tmp_path: Path) -> None:
+    """As some tools deploy: the folder is made elsewhere and takes the name of the one before, which is watched on."""
+    folder = tmp_path / "policy"
+    folder.mkdir()
+    async with watched(folder) as one:
+        for number in range(3):
+            made = tmp_path / f"made-{number}"
+            made.mkdir()
+            (made / one.file.name).write_text(f"{number}\n")
+            folder.rename(tmp_path / f"old-{number}")
+            made.rename(folder)
+            assert await one.next() == f"{number}\n"
+            renamed(one.file, f"{number} changed\n")
+            assert await one.next() == f"{number} changed\n"
 
 
 async def test_what_nobody_tells_of_is_found(
