@@ -11,7 +11,7 @@ from sidecar.cli.asking import Line
 from sidecar.cli.conversation import assistant, user
 from sidecar.cli.output import harmless, print_line
 from sidecar.cli.plain import write
-from sidecar.cli.said import CUT
+from sidecar.cli.said import how_it_ended
 from sidecar.cli.told import by, why
 from sidecar.cli.trouble import BAD_USAGE, NOT_WELL, Trouble
 
@@ -113,7 +113,7 @@ class Talk:
             return False
         self.turns += [user(text), assistant(answer.text)] if answer.text else []
         self._answered = bool(answer.text)
-        print_line(by(answer) + (", cut at its limit of tokens" if answer.reason in CUT else ""), "dim")
+        print_line(", ".join(filter(None, (by(answer), how_it_ended(answer.text, answer.reason)))), "dim")
         sys.stdout.flush()
         return True
 

@@ -12,7 +12,10 @@ from sidecar.llm import Dialect
 if TYPE_CHECKING:
     from sidecar.llm import Document
 
-CUT = frozenset({"length", "max_tokens", "model_context_window_exceeded"})
+_ENDS = {
+    **dict.fromkeys(("length", "max_tokens", "model_context_window_exceeded"), "cut at its limit of tokens"),
+    **dict.fromkeys(("content_filter", "refusal"), "ended by a content filter"),
+}
 """Reasons for an end that is not the model's own: it had more to say."""
 
 
@@ -44,6 +47,14 @@ def reason_of(document: Document, dialect: Dialect) -> str:
         delta = document.get("delta")
         reason = (delta if isinstance(delta, dict) else document).get("stop_reason")
     return reason if isinstance(reason, str) else ""
+
+
+def how_it_ended(text: str, reason: str) -> str:
+    """What a person would miss in an answer, or not see in it: `cut at its limit of tokens`; empty where all is well.
+
+    One without text (that calls tools, or is all thought) looks like none.
+    """
+    return _ENDS.get(reason) or ("" if text else "without text")
 
 
 def _choice(document: Document) -> Document:

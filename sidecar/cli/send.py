@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sidecar.cli.asking import Line
 from sidecar.cli.conversation import user
-from sidecar.cli.output import print_json
+from sidecar.cli.output import harmless, print_json
 from sidecar.cli.plain import write
-from sidecar.cli.said import CUT
+from sidecar.cli.said import how_it_ended
 from sidecar.cli.told import told, usage_document, why
 from sidecar.cli.trouble import BAD_USAGE, NOT_WELL, Trouble
 
@@ -45,8 +45,8 @@ def send(text: str | None, wishes: Wishes, *, as_json: bool, environ: Mapping[st
     line.tell_cost(answer)
     if answer.error is not None:
         raise Trouble(why(answer), NOT_WELL)
-    if answer.reason in CUT:
-        print(f"sidecar: the answer was cut at its limit of tokens ({answer.reason})", file=sys.stderr)
+    if how := how_it_ended(answer.text, answer.reason):
+        print(harmless(f"sidecar: the answer is {how} ({answer.reason or 'no reason told'})"), file=sys.stderr)
     return 0
 
 

@@ -145,11 +145,12 @@ async def test_a_person_may_ask_again_where_nobody_listened(capsys: pytest.Captu
         assert p.counts == (0, 0)
 
 
-async def test_an_answer_that_says_nothing_is_no_turn() -> None:
+async def test_an_answer_that_says_nothing_is_no_turn(capsys: pytest.CaptureFixture[str]) -> None:
     async with place() as p:
         p.openai.script(Answer([""]))
         made = await talk(p, "first")
         assert made.turns == []
+        assert "without text" in capsys.readouterr().out
 
 
 async def test_an_outage_and_after() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.cli.said import reason_of, text_of_answer, text_of_event
+from sidecar.cli.said import how_it_ended, reason_of, text_of_answer, text_of_event
 from sidecar.llm import Dialect
 
 OPENAI, ANTHROPIC = Dialect.OPENAI, Dialect.ANTHROPIC
@@ -83,6 +83,13 @@ def test_whole_answers(document: dict[str, Any], dialect: Dialect, text: str | N
 )
 def test_why_it_ended(document: dict[str, Any], dialect: Dialect, reason: str) -> None:
     assert reason_of(document, dialect) == reason
+
+
+def test_how_it_ended() -> None:
+    assert how_it_ended("text", "stop") == how_it_ended("text", "") == ""
+    assert how_it_ended("text", "max_tokens") == how_it_ended("", "length") == "cut at its limit of tokens"
+    assert how_it_ended("text", "refusal") == "ended by a content filter"
+    assert how_it_ended("", "end_turn") == "without text"
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=5), st.sampled_from(Dialect))

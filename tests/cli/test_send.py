@@ -11,7 +11,7 @@ import pytest
 from sidecar.cli.asking import Wishes
 from sidecar.cli.send import send
 from sidecar.cli.trouble import Trouble
-from sidecar.standins.llm_answers import Answer
+from sidecar.standins.llm_answers import Answer, ToolCall
 from sidecar.standins.llm_faults import Fault, Kind
 from tests.kit.llm_commands import place
 
@@ -165,12 +165,22 @@ async def test_an_upstream_narrows_what_is_asked() -> None:
         assert p.counts == (0, 1)
 
 
-async def test_an_answer_that_is_cut_at_its_limit_says_so() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("answer", "out", "how"),
+    [
+        (Answer("one two", stop="length"), "one two\n", "cut at its limit of tokens (length)"),
+        (Answer("one", stop="content_filter"), "one\n", "ended by a content filter (content_filter)"),
+        (Answer([""]), "", "without text (stop)"),
+        (Answer(ToolCall("get_time")), "", "without text (tool_calls)"),
+    ],
+)
+async def test_an_end_that_is_not_the_models_own_is_told(answer: Answer, out: str, how: str, stream: bool) -> None:
+    """Nothing at all on stdout looks like a fault of ours."""
     async with place() as p:
-        p.openai.script(Answer("one two", stop="length"))
-        done = await p.run(send, HI, as_json=False, stream=True)
-        assert (done.code, done.out) == (0, "one two\n")
-        assert done.err == "sidecar: the answer was cut at its limit of tokens (length)\n"
+        p.openai.script(answer)
+        done = await p.run(send, HI, as_json=False, stream=stream)
+        assert done == (0, out, f"sidecar: the answer is {how}\n")
 
 
 async def test_all_of_it_as_json() -> None:
