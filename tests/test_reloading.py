@@ -70,6 +70,7 @@ async def test_a_file_that_was_emptied_is_taken_only_when_somebody_says_so() -> 
         assert (await sidecar.ask("/x")).status == 404
         sidecar.file.write_text("")
         await sidecar.log.line(lambda line: "is empty" in line["message"] and sidecar.runtime.engine.generation == 2)
+        assert sidecar.daemon._reloading is not None
         sidecar.daemon._reloading._adjust = on_free_ports  # it means the usual ones, on which somebody else may listen
         rewritten = await sidecar.daemon.reload()
         assert rewritten["generation"] == 3
