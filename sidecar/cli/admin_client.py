@@ -29,7 +29,7 @@ class Admin:
     """`url`: else `$SIDECAR_ADMIN` (as `sidecar exec` sets it), else `$SIDECAR_LISTEN_ADMIN`, else the usual port.
 
     `token`: else `$SIDECAR_ADMIN_TOKEN`. `timeout`: seconds of silence after which the listener is given up.
-    What the listener refuses is `Trouble` with its own words.
+    What the listener refuses is `Trouble` with its own words (2; what it cannot do: 1).
     """
 
     def __init__(
@@ -96,8 +96,7 @@ class Admin:
             ) from error
 
     def _refusal(self, path: str, status: int, told: Document) -> Trouble:
-        error = told.get("error")
-        said = error.get("message") if isinstance(error, dict) else None
+        said = _error_of_ours(told).get("message")
         if not isinstance(said, str):
             return Trouble(f"{self.url}{path} answers {status}: is it an admin listener?")
         hint = _HINTS.get(_code(told), "").format(url=self.url)
@@ -105,5 +104,10 @@ class Admin:
 
 
 def _code(told: Document) -> str:
+    return str(_error_of_ours(told).get("code"))
+
+
+def _error_of_ours(told: Document) -> Document:
+    """What a refusal says; nothing if it is a stranger's, whose words would not fit: ours names the call."""
     error = told.get("error")
-    return str(error.get("code")) if isinstance(error, dict) else ""
+    return error if isinstance(error, dict) and "correlation_id" in error else {}

@@ -88,7 +88,7 @@ class Web:
             with connection.getresponse() as reply:
                 yield reply
         except (OSError, http.client.HTTPException) as error:
-            raise Trouble(f"{self.url} does not answer: {_reason(error)}") from error
+            raise Trouble(f"{self.url} does not answer: {_reason(error, self.url)}") from error
         finally:
             connection.close()
 
@@ -126,17 +126,21 @@ def _field(name: str, value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, url: str) -> str:
     if isinstance(error, TimeoutError):
         return "no word within the time"
     if isinstance(error, http.client.IncompleteRead):
         return "the answer breaks off"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "it closes the connection without a word" + " (is it https:// instead of http://?)" * url.startswith(
+            "http:"
+        )
     if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
         return f"what comes is no HTTP ({type(error).__name__})"
     if reason := getattr(error, "verify_message", ""):  # of ssl, which is not imported for this alone
         return f"its certificate is not trusted: {reason} ($SSL_CERT_FILE names an authority that is)"
     if (reason := getattr(error, "reason", "")) == "WRONG_VERSION_NUMBER":
-        return "it speaks no TLS: http:// instead of https://?"
+        return "it speaks no TLS (is it http:// instead of https://?)"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

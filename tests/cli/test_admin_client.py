@@ -107,7 +107,8 @@ async def test_nobody_is_there() -> None:
         answer(b"\xff\xfe{}"),
         json_answer({"message": "not found"}, "404 Not Found"),
         json_answer({"error": "no"}, "500 Internal Server Error"),
-        json_answer({"error": {"message": 7}}, "500 Internal Server Error"),
+        json_answer({"error": {"message": 7, "correlation_id": "c"}}, "500 Internal Server Error"),
+        json_answer({"error": {"message": "Invalid URL (GET /health)", "code": None}}, "404 Not Found"),  # a provider
     ],
 )
 async def test_something_else_is_there(said: bytes) -> None:
@@ -120,7 +121,7 @@ async def test_something_else_is_there(said: bytes) -> None:
 
 @pytest.mark.parametrize(("status", "code"), [("400 Bad", 2), ("404 Not", 2), ("422 No", 2), ("500 Oops", 1)])
 async def test_a_refusal_in_its_own_words(status: str, code: int) -> None:
-    async with blunt(json_answer({"error": {"message": "not like this"}}, status)) as there:
+    async with blunt(json_answer({"error": {"message": "not like this", "correlation_id": "c"}}, status)) as there:
         assert await trouble(Admin(there.url, None, {})) == ("not like this", code)
 
 

@@ -133,7 +133,7 @@ async def test_the_http_listener_lists_them_and_resets_none(capsys: pytest.Captu
 async def test_one_that_a_reload_has_dropped_meanwhile_is_no_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     gone = (
         json_answer({"a": {"state": "open"}}),
-        json_answer({"error": {"message": "none", "code": "not_found"}}, "404 No"),
+        json_answer({"error": {"message": "none", "code": "not_found", "correlation_id": "c"}}, "404 No"),
     )
     async with blunt(gone[0], then=gone[1]) as there:
         told = await asked(capsys, reset, None, there.url, None)

@@ -97,7 +97,8 @@ async def test_it_falls_silent_in_the_middle() -> None:
 
 async def test_it_closes_without_a_word() -> None:
     async with blunt(b"") as there:
-        assert "Remote end closed connection without response" in await trouble(there.url)
+        said = "it closes the connection without a word (is it https:// instead of http://?)"
+        assert await trouble(there.url) == f"{there.url} does not answer: {said}"
 
 
 @pytest.mark.parametrize(
