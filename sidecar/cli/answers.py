@@ -89,7 +89,10 @@ def ask(
 
 
 def _read(reply: http.client.HTTPResponse, answer: Answer) -> Iterator[str]:
-    if reply.status != 200:
+    encoding = answer.fields.get("content-encoding", "identity")
+    if encoding != "identity":  # a server that asks nobody: we accept nothing of the kind
+        answer.error = _unreadable(f"the answer is compressed ({encoding}), which it was not asked to be")
+    elif reply.status != 200:
         answer.error = read_error(reply.status, _whole(reply))
     elif "event-stream" in answer.fields.get("content-type", ""):
         yield from _Stream(reply, answer).pieces()

@@ -164,6 +164,14 @@ def test_an_event_that_cannot_be_read_is_told_at_the_end() -> None:
     assert "could not be read" in answer.error.message
 
 
+def test_a_compressed_answer_is_told_as_what_it_is() -> None:
+    """A server that compresses whatever was accepted: curl prints it as it comes, SDKs accept it."""
+    answer, pieces = asked(whole(b"\x1f\x8b\x08", "200 OK", "Content-Encoding: gzip"))
+    assert pieces == [""]
+    assert answer.error is not None
+    assert answer.error.message == "the answer is compressed (gzip), which it was not asked to be"
+
+
 def test_an_error_answer() -> None:
     refused = whole({"error": {"message": "Wrong key", "code": "invalid_api_key"}}, "401 Unauthorized")
     answer, pieces = asked(refused)
