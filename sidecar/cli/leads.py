@@ -101,7 +101,8 @@ def upstreams_of(chain: Chain) -> list[str]:
 
 def choose(model: str | None, upstream: str | None, leads: Leads, listed: Callable[[], Listing]) -> str:
     """The model to ask for: `model`; else the first of `[models]`, else the first that is listed. With `upstream` only
-    what leads there counts. `listed` is asked only where it matters: providers are called for it. Raises `Trouble`.
+    what leads there counts, and of `[models]` where it stands earliest in the chain: it is to answer if it can. `listed`
+    is asked only where it matters: providers are called for it. Raises `Trouble`.
     """
     if upstream is None:
         found = model or next(iter(leads.models), None) or next((entry["id"] for entry in listed().entries), None)
@@ -115,9 +116,8 @@ def choose(model: str | None, upstream: str | None, leads: Leads, listed: Callab
             return model
         routes = {} if chain is not None else leads.routes
         raise Trouble(f"model {model} does not lead to {upstream}{_instead(upstream, leads.models, routes)}", BAD_USAGE)
-    for name, chain in leads.models.items():
-        if leads_to(chain, upstream):
-            return name
+    if leading := {name: way for name, chain in leads.models.items() if upstream in (way := upstreams_of(chain))}:
+        return min(leading, key=lambda name: leading[name].index(upstream))
     if _route_leads(upstream, leads, listed):
         for entry in listed().entries:
             if entry["id"] not in leads.models:

@@ -45,7 +45,8 @@ def unasked() -> Listing:
     [
         (None, None, "smart"),
         ("gpt-4o", None, "gpt-4o"),
-        (None, "anthropic", "smart"),
+        (None, "openai", "smart"),
+        (None, "anthropic", "clever"),  # there it comes first
         ("clever", "anthropic", "clever"),
     ],
 )
