@@ -101,8 +101,8 @@ def upstreams_of(chain: Chain) -> list[str]:
 
 def choose(model: str | None, upstream: str | None, leads: Leads, listed: Callable[[], Listing]) -> str:
     """The model to ask for: `model`; else the first of `[models]`, else the first that is listed. With `upstream` only
-    what leads there counts, and of `[models]` where it stands earliest in the chain: it is to answer if it can. `listed`
-    is asked only where it matters: providers are called for it. Raises `Trouble`.
+    what leads there counts, and of `[models]` the one where it stands earliest: it is to answer if it can. `listed` is
+    asked only where it matters: providers are called for it. Raises `Trouble`.
     """
     if upstream is None:
         found = model or next(iter(leads.models), None) or next((entry["id"] for entry in listed().entries), None)
