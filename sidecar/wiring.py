@@ -60,11 +60,12 @@ class HttpService:
 
 
 def identity(upstream: ResolvedUpstream) -> Hashable:
-    """What makes it the same client: a change of the breaker, say, does not close connections."""
-    own = upstream.settings
+    """What makes it the same client: a change of the breaker or of `attempt`, say, closes no connection."""
+    own, timeout = upstream.settings, upstream.timeout
     return (
-        own.protocol, upstream.urls, upstream.pool, upstream.timeout, upstream.health, own.headers, own.default_headers,
-        own.reuse, own.finish, own.host, own.via, own.forwarded, own.tls, own.proxy, own.query, own.api_key, own.auth,
+        own.protocol, upstream.urls, upstream.pool, timeout.connect, timeout.idle, upstream.health, own.headers,
+        own.default_headers, own.reuse, own.finish, own.host, own.via, own.forwarded, own.tls, own.proxy, own.query,
+        own.api_key, own.auth,
     )  # fmt: skip
 
 

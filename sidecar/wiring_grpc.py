@@ -26,8 +26,8 @@ def grpc_identity(upstream: ResolvedUpstream, max_message: int, max_metadata: in
     """What makes it the same client: a change of the breaker, say, does not close its channels."""
     own = upstream.settings
     return (
-        upstream.urls, upstream.timeout, own.protocol, own.headers, own.default_headers, own.via, own.tls,
-        own.keepalive, own.api_key, own.auth, max_message, max_metadata,
+        upstream.urls, upstream.timeout.connect, upstream.timeout.idle, own.protocol, own.headers, own.default_headers,
+        own.via, own.tls, own.keepalive, own.api_key, own.auth, max_message, max_metadata,
     )  # fmt: skip
 
 

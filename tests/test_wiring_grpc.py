@@ -43,6 +43,7 @@ def channel(keys: str = "", url: str = URL) -> ChannelSettings:
         ('unary = ["p.S/*"]', True),
         ('headers = { X-A = "1" }', False),
         ('default_headers = { X-A = "1" }', False),
+        ('timeout = { attempt = "9s" }', True),
         ("via = false", False),
         ('timeout = { connect = "9s" }', False),
         ('timeout = { idle = "9s" }', False),
