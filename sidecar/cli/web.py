@@ -121,7 +121,7 @@ def fields_of(reply: http.client.HTTPResponse) -> dict[str, str]:
 
 def _field(name: str, value: str) -> bytes:
     """As it is sent: UTF-8, which is how our listeners read it. The value is told nowhere: it may be a secret."""
-    if any(ord(each) < 0x20 and each != "\t" for each in value):
+    if any((ord(each) < 0x20 and each != "\t") or each == "\x7f" for each in value):  # RFC 9110, 5.5
         raise Trouble(f"the value for {name} has a line break or another control character in it", BAD_USAGE)
     return value.encode("utf-8", "surrogateescape")
 
