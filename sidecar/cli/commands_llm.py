@@ -75,7 +75,7 @@ def models(
 
 @app.command(cls=QuickCommand, rich_help_panel=CALLS)
 def send(
-    text: Annotated[str | None, typer.Argument(help="The question; - or none: stdin.")] = None,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="The question; - or none: stdin.")] = None,
     model: Model = None,
     dialect: Spoken = "openai",
     upstream: Upstream = None,

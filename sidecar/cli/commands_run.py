@@ -22,7 +22,7 @@ def run(config: ConfigFile = None) -> None:
 def execute(
     context: typer.Context,
     command: Annotated[
-        list[str], typer.Argument(metavar="COMMAND...", help="The program and its own arguments, as they stand.")
+        list[str], typer.Argument(metavar="COMMAND", help="The program and its own arguments, as they stand.")
     ],
     config: Annotated[
         str | None,

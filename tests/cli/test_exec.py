@@ -149,5 +149,5 @@ def test_without_a_command_there_is_a_word_on_usage() -> None:
         done = CliRunner().invoke(app, arguments)
         assert (done.exit_code, done.stdout) == (2, "")
         assert "Usage: " in done.stderr
-        assert "COMMAND" in done.stderr
+        assert "{COMMAND}..." in done.stderr
     assert CliRunner().invoke(app, ["exec", "--no-such-flag", "true"]).exit_code == 2
