@@ -82,7 +82,7 @@ async def test_an_upstream_needs_the_admin_listener() -> None:
 
 async def test_an_admin_listener_that_is_none() -> None:
     async with place() as p:
-        with pytest.raises(Trouble, match="Invalid URL"):
+        with pytest.raises(Trouble, match="is it an admin listener"):
             await asyncio.to_thread(Line, Wishes(admin=p.openai.url), {})
 
 
