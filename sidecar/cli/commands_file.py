@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from sidecar.cli.program import FILE, MORE, AdminToken, AdminUrl, AsJson, ConfigFile, app
+from sidecar.cli.quick import QuickCommand
 
 
-@app.command(rich_help_panel=FILE)
+@app.command(cls=QuickCommand, rich_help_panel=FILE)
 def init(
     file: Annotated[
         str | None, typer.Argument(metavar="FILE", help="Where to; else ./sidecar.toml. -: to stdout.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
-    """Write a starter policy file, with comments."""
+    """Write a starter policy file, with comments. A file that is there stays as it is (exit 2)."""
     from sidecar.cli.init import init as work
 
     raise typer.Exit(work(file, force=force))
@@ -25,7 +25,9 @@ def init(
 
 @app.command(rich_help_panel=FILE)
 def check(
-    file: Annotated[str | None, typer.Argument(metavar="FILE", help="The policy file.")] = None,
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="The policy file; else $SIDECAR_CONFIG, else ./sidecar.toml.")
+    ] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Also tell how it differs from what runs; exit 1 if it does.")
     ] = False,
@@ -45,7 +47,10 @@ def diff(
     new: Annotated[str, typer.Argument(metavar="NEW", help="The policy file as it is to be.")],
     as_json: AsJson = False,
 ) -> None:
-    """Print what differs between two policy files, and what a reload would make, keep, drop and reset."""
+    """Print what differs between two policy files, and what a reload would make, keep, drop and reset.
+
+    Exit 0 whether or not they differ, 2 when one of them has mistakes.
+    """
     from sidecar.cli.diff import diff as work
 
     raise typer.Exit(work(old, new, as_json=as_json))
@@ -53,16 +58,22 @@ def diff(
 
 @app.command(rich_help_panel=FILE)
 def explain(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="Of HTTP; or GRPC.")],
-    url: Annotated[str, typer.Argument(metavar="URL", help="A URL or a path; of gRPC package.Service/Method.")],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method of HTTP, or GRPC.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="A path or a URL; of gRPC package.Service/Method.")],
     header: Annotated[
-        list[str] | None, typer.Option("-H", "--header", metavar="'NAME: VALUE'", help="A header; may be repeated.")
+        list[str] | None,
+        typer.Option("-H", "--header", metavar="'NAME: VALUE'", help="A header of the call; may be repeated."),
     ] = None,
-    model: Annotated[str | None, typer.Option("-m", "--model", metavar="MODEL", help="What the body asks for.")] = None,
+    model: Annotated[
+        str | None, typer.Option("-m", "--model", metavar="MODEL", help="The model that its body asks for.")
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print which route and chain a call would take, and each value that counts with the line it comes from."""
+    """Print which route and chain a call would take, and each value that counts with the line it comes from.
+
+    It goes by the file: nothing is sent, and no sidecar need run. Exit 1 when the call would be refused.
+    """
     from sidecar.cli.explain import explain as work
 
     raise typer.Exit(work(method, url, headers=header or (), model=model, config=config, as_json=as_json))
@@ -76,26 +87,27 @@ def schema() -> None:
     raise typer.Exit(work())
 
 
-class Shell(StrEnum):
-    """The shells that can be told how to complete."""
+def _shells() -> list[str]:
+    from sidecar.cli.completion_scripts import SCRIPTS
 
-    bash = "bash"
-    zsh = "zsh"
-    fish = "fish"
-    powershell = "powershell"
+    return list(SCRIPTS)
 
 
-@app.command(rich_help_panel=MORE)
-def completion(shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")]) -> None:
+@app.command(cls=QuickCommand, rich_help_panel=MORE)
+def completion(
+    shell: Annotated[
+        str, typer.Argument(metavar="SHELL", help="bash, zsh, fish or powershell.", autocompletion=_shells)
+    ],
+) -> None:
     """Print what a shell needs to complete commands, options and files.
 
-    bash, in ~/.bashrc: eval "$(sidecar completion bash)".
+    bash, in ~/.bashrc: eval "$(sidecar completion bash)"
 
-    zsh, in ~/.zshrc behind compinit: eval "$(sidecar completion zsh)".
+    zsh, in ~/.zshrc behind compinit: eval "$(sidecar completion zsh)"
 
-    fish: sidecar completion fish > ~/.config/fish/completions/sidecar.fish.
+    fish: sidecar completion fish > ~/.config/fish/completions/sidecar.fish
 
-    PowerShell, in $PROFILE: sidecar completion powershell | Out-String | Invoke-Expression.
+    PowerShell, in $PROFILE: sidecar completion powershell | Out-String | Invoke-Expression
     """
     from sidecar.cli.completion import script as work
 

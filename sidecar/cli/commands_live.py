@@ -41,7 +41,9 @@ def circuits(admin: AdminUrl = None, token: AdminToken = None, as_json: AsJson =
 
 @app.command(cls=QuickCommand, rich_help_panel=LIVE)
 def reset(
-    name: Annotated[str | None, typer.Argument(help="A circuit breaker, as `circuits` names it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A circuit breaker, as `circuits` names it.")
+    ] = None,
     admin: AdminUrl = None,
     token: AdminToken = None,
     as_json: AsJson = False,
@@ -65,7 +67,9 @@ def log_level(
     level: Annotated[
         str,
         typer.Argument(
-            help="debug, info, warning or error.", autocompletion=lambda: ["debug", "info", "warning", "error"]
+            metavar="LEVEL",
+            help="debug, info, warning or error.",
+            autocompletion=lambda: ["debug", "info", "warning", "error"],
         ),
     ],
     admin: AdminUrl = None,

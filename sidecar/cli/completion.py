@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sidecar.cli.completion_scripts import SCRIPTS
+from sidecar.cli.trouble import BAD_USAGE, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +36,9 @@ class Offer:
 
 
 def script(shell: str) -> int:
-    """Prints what `shell` must run."""
+    """Prints what `shell` must run. Raises `Trouble` (2) for one that we do not know."""
+    if shell not in SCRIPTS:
+        raise Trouble(f"{shell!r} is no shell that can be told; there are {', '.join(SCRIPTS)}", BAD_USAGE)
     print(SCRIPTS[shell], end="")
     return 0
 
@@ -48,7 +51,7 @@ def answer(environ: Mapping[str, str]) -> int:
 
     shell = environ[SHELL]
     if shell not in SCRIPTS:
-        return 2
+        return BAD_USAGE
     words = typed(environ.get(LINE, ""))
     found = offer(typer.main.get_command(app), words)
     print(FILES if found.files else WORDS)

@@ -46,7 +46,8 @@ AdminUrl = Annotated[
     typer.Option(
         "--admin",
         metavar="URL",
-        help="The admin listener; else $SIDECAR_ADMIN, $SIDECAR_LISTEN_ADMIN, http://127.0.0.1:7072.",
+        help="The admin listener, a URL, HOST:PORT or unix:/PATH; else $SIDECAR_ADMIN, $SIDECAR_LISTEN_ADMIN, "
+        "http://127.0.0.1:7072.",
     ),
 ]
 AdminToken = Annotated[
