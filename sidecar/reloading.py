@@ -140,6 +140,8 @@ class Reloading:
         finally:
             changed |= await retire(before, runtime)
             self._drop_series(before.settings, loaded.settings)
+        if move is not None and move.doors:
+            changed["moved"] = {name: view.addresses.get(name, "") for name in move.doors}
         if move is not None and move.later:
             changed["next_start"] = move.later
             log.warning("some changes count from the next start: %s", ", ".join(move.later))

@@ -69,7 +69,8 @@ async def test_the_http_listener_moves_and_who_is_in_is_served_to_the_end() -> N
         caller.send(request("/1"))
         peer = await upstream.accept()
         await peer.request()
-        await rewritten(sidecar, f":{first}", f":{second}")
+        told_ = await rewritten(sidecar, f":{first}", f":{second}")
+        assert told_["moved"] == {"http": f"127.0.0.1:{second}"}
         assert sidecar.daemon.addresses["http"] == f"127.0.0.1:{second}"
         await refuses(first)
         peer.say(OK)
@@ -172,7 +173,8 @@ async def test_the_admin_listener_moves_while_it_answers_the_reload() -> None:
 async def test_a_listener_may_be_switched_off_and_on() -> None:
     async with scripted() as upstream, running(one(upstream.url, more=listen())) as sidecar:
         port = sidecar.port
-        await rewritten(sidecar, 'http = "127.0.0.1:0"', 'http = ""')
+        told_ = await rewritten(sidecar, 'http = "127.0.0.1:0"', 'http = ""')
+        assert told_["moved"] == {"http": ""}
         assert "http" not in sidecar.daemon.addresses
         await refuses(port)
         await rewritten(sidecar, 'http = ""', 'http = "127.0.0.1:0"')

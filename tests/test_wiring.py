@@ -36,7 +36,7 @@ def service(keys: str = "", url: str = URL, environ: Mapping[str, str] | None = 
         ("circuit_breaker = { failure_threshold = 9 }", True),
         ("rate_limit = { per_minute = 3 }", True),
         ('headers = { X-A = "1" }', False),
-        ('timeout = { attempt = "9s", first_token = "9s" }', True),
+        ('timeout = { attempt = "9s" }', True),
         ("reuse = false", False),
         ('host = "caller"', False),
         ('proxy = "http://127.0.0.1:3128"', False),

@@ -51,9 +51,10 @@ def _mistakes(answer: Document) -> list[Mistake]:
 def _changes(answer: Document) -> Iterator[str]:
     yield f"generation {answer['generation']}, hash {answer['hash'][:SHORT]}"
     parts = {how: [each.partition(" ")[::2] for each in answer[how]] for how in ("reset", "made", "dropped", "kept")}
-    later = answer.get("next_start", [])
+    moved, later = answer.get("moved", {}), answer.get("next_start", [])
     rows = [("reset", text) for text in begun_anew(parts.pop("reset"))]
     rows += [(how, text) for how, named in parts.items() for text in by_kind(named)]
+    rows += [("moved", f"{name} to {address}" if address else f"{name} is off") for name, address in moved.items()]
     if not later and all(how == "kept" for how, _ in rows):
         rows = [("kept", "everything: no breaker, limit or connection to an upstream began anew")]
     if later:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.cli.check import check
 from sidecar.cli.reload import reload
+from tests.kit.addresses import free_port
 from tests.kit.asked import asked, governed
 
 if TYPE_CHECKING:
@@ -45,6 +46,17 @@ async def test_what_is_made_dropped_and_left_to_the_next_start(capsys: pytest.Ca
     assert "  made  connections to new" in made.lines
     assert made.lines[-1] == "  left  listen.http to the next start"
     assert "  dropped  connections to new" in dropped.lines
+
+
+async def test_a_listener_that_moved_and_one_that_is_off(capsys: pytest.CaptureFixture[str]) -> None:
+    async with governed() as sidecar:
+        text, port = sidecar.file.read_text(), free_port()
+        sidecar.file.write_text(text.replace('http = "127.0.0.1:0"', f'http = "127.0.0.1:{port}"'))
+        there = await asked(capsys, reload, sidecar.admin, None)
+        sidecar.file.write_text(text.replace('http = "127.0.0.1:0"', 'http = ""'))
+        off = await asked(capsys, reload, sidecar.admin, None)
+    assert f"  moved  http to 127.0.0.1:{port}" in there.lines
+    assert "  moved  http is off" in off.lines
 
 
 async def test_nothing_to_change_is_said_as_well(capsys: pytest.CaptureFixture[str]) -> None:
