@@ -236,6 +236,8 @@ def handle_signals(daemon: Daemon) -> None:
         reloads: set[asyncio.Task[None]] = set()
 
         def on_hangup() -> None:
+            if len(reloads) > 1:  # one is under way, and one that waits has yet to read the file
+                return
             task = loop.create_task(reload(), name="reload")
             reloads.add(task)
             task.add_done_callback(reloads.discard)
