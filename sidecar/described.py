@@ -124,7 +124,8 @@ def _split(url: str, *, rpc: bool) -> tuple[str, str]:
     if (found or rpc) and rest[:1] != "/":
         rest = f"/{rest}"
     if rest[:1] != "/" and rest != "*":
-        raise InvalidRequest(f"{url!r} is neither a path nor an http URL (did you mean {'/' + url!r}?)")
+        meant = "" if "://" in url else f" (did you mean {'/' + url!r}?)"
+        raise InvalidRequest(f"{url!r} is neither a path nor an http URL{meant}")
     return host, quote(rest, safe=_PRINTABLE, errors="surrogateescape")
 
 

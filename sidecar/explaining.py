@@ -29,6 +29,7 @@ from sidecar.listeners.http import BUILTIN_PATHS
 from sidecar.llm import Kind
 from sidecar.route_facts import always_idempotent, asked_elsewhere, cannot_carry, matching, scope
 from sidecar.settings.protocols import PROVIDERS
+from sidecar.settings.written import duration
 from sidecar.upstreams.llm_request import as_sent, why_not
 from sidecar.wiring_llm import model_of, named_models, options_of, provider_of
 
@@ -270,6 +271,8 @@ def _notes(route: ResolvedRoute, call: Call, model: str) -> list[str]:
     """What a person who asked so should know."""
     notes = []
     ask = call.llm
+    if call.caller_deadline < (route.deadline or NO_DEADLINE):
+        notes.append(f"the caller's own deadline counts: {duration(call.caller_deadline)}")
     if not call.retry:
         notes.append("X-Sidecar-Retry: off: no target is tried twice")
     if not call.fallback:

@@ -10,6 +10,7 @@ from sidecar import __version__
 from sidecar.access import is_loopback
 from sidecar.admin.view import Access
 from sidecar.config import redacted
+from sidecar.config.listeners import LISTENERS
 from sidecar.described import described
 from sidecar.explaining import Explainer, shown_match
 from sidecar.telemetry import process_log
@@ -158,7 +159,7 @@ class View:
         return {name: limit.snapshot() for name, limit in self.runtime.parts.of("limit")}
 
     def listeners(self) -> Json:
-        return dict(self.addresses)
+        return {name: self.addresses[name] for name in LISTENERS if name in self.addresses}
 
     def config(self) -> Json:
         return {

@@ -61,6 +61,7 @@ def test_asterisk_form_is_for_options() -> None:
 
 
 def test_what_is_no_url_is_said_with_what_may_be_meant() -> None:
+    assert why("GET", "ftp://h/x") == "'ftp://h/x' is neither a path nor an http URL"
     assert why("GET", "v1/models") == "'v1/models' is neither a path nor an http URL (did you mean '/v1/models'?)"
     assert "neither a path nor an http URL" in why("GET", "localhost:7070/x")
     assert "neither a path nor an http URL" in why("GET", "ftp://a/b")

@@ -167,9 +167,17 @@ def test_what_the_caller_asks_of_us() -> None:
         "retry": False, "fallback": False, "deadline": 2.0,
     }  # fmt: skip
     assert found["notes"] == [
+        "the caller's own deadline counts: 2s",
         "X-Sidecar-Retry: off: no target is tried twice",
         "X-Sidecar-Fallback: off: only the first target that can carry it is tried",
     ]
+
+
+def test_a_deadline_of_the_callers_that_comes_after_the_routes_counts_for_nothing() -> None:
+    assert explained(FILE, "GET", "/", "X-Sidecar-Timeout: 1h")["notes"] == []
+    off = '[upstreams.a]\nurl = "http://a.test"\n[routes.r]\nmatch = { path = "/a" }\nchain = ["a"]\ndeadline = "0s"\n'
+    notes = explained(off, "GET", "/a", "X-Sidecar-Timeout: 1h")["notes"]
+    assert notes == ["the caller's own deadline counts: 60m"]
 
 
 def test_a_model_means_nothing_where_no_provider_is() -> None:

@@ -84,6 +84,15 @@ async def test_listeners_show_where_they_really_are() -> None:
         assert ":0" not in sidecar.daemon.addresses["http"]
 
 
+async def test_a_listener_that_has_moved_keeps_its_place_in_the_list() -> None:
+    async with running(one(NOWHERE, more=LISTEN)) as sidecar:
+        before = list(await get(sidecar, "/listeners"))
+        addresses = sidecar.daemon.addresses
+        addresses["http"] = addresses.pop("http")
+        assert before[0] == "http"
+        assert list(await get(sidecar, "/listeners")) == before
+
+
 async def test_limits_show_who_is_counted() -> None:
     limit = 'rate_limit = { per_minute = 5, key = "header:X-Tenant-ID" }'
     async with scripted() as upstream, running(one(upstream.url, more=LISTEN, route=limit)) as sidecar:
