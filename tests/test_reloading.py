@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from sidecar import watching
-from sidecar.cli.exec_listen import on_free_ports
+from sidecar.cli.exec.listen import on_free_ports
 from sidecar.config import load
 from sidecar.daemon import Daemon
 from sidecar.errors import ConfigError

@@ -66,8 +66,8 @@ def models(
 
     $SIDECAR_HTTP_TOKEN is sent along where it is set.
     """
-    from sidecar.cli.asking import Wishes
-    from sidecar.cli.models import models as work
+    from sidecar.cli.llm.asking import Wishes
+    from sidecar.cli.llm.models import models as work
 
     wishes = Wishes(None, dialect, upstream, key, verbose=verbose, admin=admin, token=token)
     raise typer.Exit(work(wishes, as_json=as_json))
@@ -93,8 +93,8 @@ def send(
     Without -m the first model of the policy file is asked, else the first that the sidecar lists.
     $SIDECAR_HTTP_TOKEN is sent along where it is set.
     """
-    from sidecar.cli.asking import Wishes
-    from sidecar.cli.send import send as work
+    from sidecar.cli.llm.asking import Wishes
+    from sidecar.cli.llm.send import send as work
 
     wishes = Wishes(model, dialect, upstream, key, stream, not no_retry, not no_fallback, verbose, admin, token)
     raise typer.Exit(work(text, wishes, as_json=as_json))
@@ -117,8 +117,8 @@ def chat(
     On a terminal /help tells what else may be typed; elsewhere each line of stdin is a turn.
     $SIDECAR_HTTP_TOKEN is sent along where it is set.
     """
-    from sidecar.cli.asking import Wishes
-    from sidecar.cli.chat import chat as work
+    from sidecar.cli.llm.asking import Wishes
+    from sidecar.cli.llm.chat import chat as work
 
     wishes = Wishes(
         model,

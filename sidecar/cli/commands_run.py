@@ -39,7 +39,7 @@ def execute(
     It finds OPENAI_BASE_URL, ANTHROPIC_BASE_URL, SIDECAR_HTTP, SIDECAR_GRPC and SIDECAR_ADMIN in its environment.
     Signals are passed on. The log goes to stderr.
     """
-    from sidecar.cli.exec import execute as work
+    from sidecar.cli.exec.execute import execute as work
 
     raise typer.Exit(work(config, command, context.obj or os.environ))
 

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager, redirect_stderr, red
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sidecar.cli.asking import Wishes
+from sidecar.cli.llm.asking import Wishes
 from sidecar.cli.trouble import Trouble
 from sidecar.standins.anthropic import AnthropicStandin
 from sidecar.standins.openai import OpenAIStandin

@@ -151,7 +151,7 @@ def _shortest(option: Any) -> str:
 
 
 def _called(argument: Any) -> str:
-    return str(argument.metavar or argument.name.upper()) + "..." * (argument.nargs != 1)
+    return str(argument.metavar or argument.name.upper()) + ("..." if argument.nargs != 1 else "")
 
 
 def _value_of(command: Any, option: Any) -> str:

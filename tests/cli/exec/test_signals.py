@@ -10,14 +10,14 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sidecar.cli.exec_signals import ends, tells_all
+from sidecar.cli.exec.signals import ends, tells_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LISTENS = """
 import queue, signal, sys
-from sidecar.cli.exec_signals import signals_told
+from sidecar.cli.exec.signals import signals_told
 heard = queue.Queue()
 print("before", sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())), flush=True)
 with signals_told(lambda *told: heard.put(told)) as before:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.cli.exec_policy import policy_from, quoted, spoken_of
+from sidecar.cli.exec.policy import policy_from, quoted, spoken_of
 from sidecar.cli.trouble import BAD_USAGE, Trouble
 from sidecar.config import load
 from sidecar.config.interpolate import interpolate

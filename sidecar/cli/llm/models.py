@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from sidecar.cli.asking import Line
-from sidecar.cli.leads import leads_to
+from sidecar.cli.llm.asking import Line
+from sidecar.cli.llm.leads import leads_to
+from sidecar.cli.llm.told import told
 from sidecar.cli.output import print_json, print_table
-from sidecar.cli.told import told
 from sidecar.cli.trouble import BAD_USAGE, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sidecar.cli.asking import Wishes
-    from sidecar.cli.leads import Chain
+    from sidecar.cli.llm.asking import Wishes
+    from sidecar.cli.llm.leads import Chain
 
 
 def models(wishes: Wishes, *, as_json: bool, environ: Mapping[str, str] = os.environ) -> int:

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from sidecar.cli.asking import Wishes
-from sidecar.cli.send import send
+from sidecar.cli.llm.asking import Wishes
+from sidecar.cli.llm.send import send
 from sidecar.cli.trouble import Trouble
 from sidecar.standins.llm_answers import Answer, ToolCall
 from sidecar.standins.llm_faults import Fault, Kind

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidecar.cli.exec_child import Given, descriptors, spawn
+from sidecar.cli.exec.child import Given, descriptors, spawn
 
 if TYPE_CHECKING:
     from pathlib import Path

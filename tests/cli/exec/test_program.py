@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidecar.cli.exec_child import Given, descriptors
-from sidecar.cli.exec_program import Program
+from sidecar.cli.exec.child import Given, descriptors
+from sidecar.cli.exec.program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sidecar.cli.models import models
+from sidecar.cli.llm.models import models
 from sidecar.standins.llm_faults import HEALTHY, Fault, Kind
 from tests.kit.llm_commands import place
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidecar.cli.listener import Listeners, answering, reachable
+from sidecar.cli.llm.listener import Listeners, answering, reachable
 from sidecar.cli.trouble import Trouble
 from tests.kit.certificates import make_certificates
 from tests.kit.running import one, running

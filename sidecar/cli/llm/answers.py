@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from sidecar.cli.said import reason_of, text_of_answer, text_of_event
+from sidecar.cli.llm.said import reason_of, text_of_answer, text_of_event
 from sidecar.cli.web import fields_of
 from sidecar.dialects.anthropic_reader import AnthropicReader
 from sidecar.dialects.llm_error_reading import LlmError, error_of, read_error
@@ -22,7 +22,7 @@ from sidecar.llm import Dialect
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from sidecar.cli.conversation import Speech
+    from sidecar.cli.llm.conversation import Speech
     from sidecar.cli.web import Web
     from sidecar.dialects.sse import Event
     from sidecar.llm import Document, Usage

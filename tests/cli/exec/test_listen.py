@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidecar.cli.exec_listen import on_free_ports
+from sidecar.cli.exec.listen import on_free_ports
 from sidecar.config import load
 from sidecar.errors import ConfigError
 

@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sidecar.cli.exec_child import Given, descriptors
-from sidecar.cli.exec_environment import ANTHROPIC, OPENAI
-from sidecar.cli.exec_listen import on_free_ports
-from sidecar.cli.exec_policy import policy_from, spoken_of
-from sidecar.cli.exec_program import Program
-from sidecar.cli.exec_signals import signals_told
+from sidecar.cli.exec.child import Given, descriptors
+from sidecar.cli.exec.environment import ANTHROPIC, OPENAI
+from sidecar.cli.exec.listen import on_free_ports
+from sidecar.cli.exec.policy import policy_from, spoken_of
+from sidecar.cli.exec.program import Program
+from sidecar.cli.exec.signals import signals_told
 from sidecar.cli.run import loop_factory, settle_memory
 from sidecar.config import load
 from sidecar.config.load import VARIABLE

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sidecar.cli.admin_client import Admin
-from sidecar.cli.conversation import Speech
-from sidecar.cli.leads import Chain, Leads, Listing, choose, leads_to, listing, upstreams_of
+from sidecar.cli.llm.conversation import Speech
+from sidecar.cli.llm.leads import Chain, Leads, Listing, choose, leads_to, listing, upstreams_of
 from sidecar.cli.trouble import Trouble
 from sidecar.cli.web import Heard, Web
 from sidecar.llm import Dialect

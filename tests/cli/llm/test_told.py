@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.cli.answers import Answer
-from sidecar.cli.conversation import Speech
-from sidecar.cli.told import again_in, by, cost_lines, head_lines, refusal, told, usage_document, why
+from sidecar.cli.llm.answers import Answer
+from sidecar.cli.llm.conversation import Speech
+from sidecar.cli.llm.told import again_in, by, cost_lines, head_lines, refusal, told, usage_document, why
 from sidecar.dialects.llm_errors import LlmError
 from sidecar.llm import Dialect, Usage
 

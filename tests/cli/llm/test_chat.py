@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from sidecar.cli.asking import Line, Wishes
-from sidecar.cli.chat import Talk, chat
+from sidecar.cli.llm.asking import Line, Wishes
+from sidecar.cli.llm.chat import Talk, chat
 from sidecar.cli.trouble import Trouble
 from sidecar.standins.llm_answers import Answer
 from sidecar.standins.llm_faults import HEALTHY, Fault, Kind

@@ -7,19 +7,19 @@ import sys
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from sidecar.cli.asking import Line
-from sidecar.cli.conversation import assistant, user
+from sidecar.cli.llm.asking import Line
+from sidecar.cli.llm.conversation import assistant, user
+from sidecar.cli.llm.plain import write
+from sidecar.cli.llm.said import how_it_ended
+from sidecar.cli.llm.told import by, why
 from sidecar.cli.output import harmless, print_line
-from sidecar.cli.plain import write
-from sidecar.cli.said import how_it_ended
-from sidecar.cli.told import by, why
 from sidecar.cli.trouble import BAD_USAGE, NOT_WELL, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sidecar.cli.asking import Wishes
-    from sidecar.cli.conversation import Turn
+    from sidecar.cli.llm.asking import Wishes
+    from sidecar.cli.llm.conversation import Turn
 
 PROMPT = "> "
 HELP = """\

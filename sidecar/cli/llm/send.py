@@ -7,19 +7,19 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from sidecar.cli.asking import Line
-from sidecar.cli.conversation import user
+from sidecar.cli.llm.asking import Line
+from sidecar.cli.llm.conversation import user
+from sidecar.cli.llm.plain import write
+from sidecar.cli.llm.said import how_it_ended
+from sidecar.cli.llm.told import told, usage_document, why
 from sidecar.cli.output import harmless, print_json
-from sidecar.cli.plain import write
-from sidecar.cli.said import how_it_ended
-from sidecar.cli.told import told, usage_document, why
 from sidecar.cli.trouble import BAD_USAGE, NOT_WELL, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sidecar.cli.answers import Answer
-    from sidecar.cli.asking import Wishes
+    from sidecar.cli.llm.answers import Answer
+    from sidecar.cli.llm.asking import Wishes
 
 
 def send(text: str | None, wishes: Wishes, *, as_json: bool, environ: Mapping[str, str] = os.environ) -> int:

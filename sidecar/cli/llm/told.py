@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from sidecar.cli.conversation import KEY_VARIABLE
+from sidecar.cli.llm.conversation import KEY_VARIABLE
 from sidecar.cli.output import harmless, lasting
 from sidecar.dialects.llm_error_reading import read_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sidecar.cli.answers import Answer
+    from sidecar.cli.llm.answers import Answer
     from sidecar.dialects.llm_error_reading import LlmError
     from sidecar.llm import Usage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.cli.exec_environment import OPENAI, environment
+from sidecar.cli.exec.environment import OPENAI, environment
 
 ADDRESSES = {"http": "127.0.0.1:4001", "grpc": "127.0.0.1:4002", "admin": "127.0.0.1:4003"}
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.cli.said import how_it_ended, reason_of, text_of_answer, text_of_event
+from sidecar.cli.llm.said import how_it_ended, reason_of, text_of_answer, text_of_event
 from sidecar.llm import Dialect
 
 OPENAI, ANTHROPIC = Dialect.OPENAI, Dialect.ANTHROPIC

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sidecar.cli.conversation import Speech, assistant, speech, user
+from sidecar.cli.llm.conversation import Speech, assistant, speech, user
 from sidecar.cli.trouble import Trouble
 from sidecar.llm import Dialect
 

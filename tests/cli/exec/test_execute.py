@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sidecar.cli.app import app
-from sidecar.cli.exec import execute
+from sidecar.cli.exec.execute import execute
 from sidecar.cli.trouble import Trouble
 from tests.kit.executed import PATIENCE, bare, executed
 from tests.kit.peer import listening

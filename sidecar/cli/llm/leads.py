@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from sidecar.cli.conversation import MODELS
-from sidecar.cli.listener import answering
-from sidecar.cli.told import refusal
+from sidecar.cli.llm.conversation import MODELS
+from sidecar.cli.llm.listener import answering
+from sidecar.cli.llm.told import refusal
 from sidecar.cli.trouble import BAD_USAGE, NOT_WELL, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sidecar.cli.admin_client import Admin
-    from sidecar.cli.conversation import Speech
+    from sidecar.cli.llm.conversation import Speech
     from sidecar.cli.web import Heard, Web
 
 Chain = list[dict[str, Any]]

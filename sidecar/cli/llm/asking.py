@@ -7,19 +7,19 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sidecar.cli.answers import Answer, ask
-from sidecar.cli.conversation import MODELS, speech
-from sidecar.cli.leads import Leads, choose, listing
-from sidecar.cli.listener import Listeners, answering
+from sidecar.cli.llm.answers import Answer, ask
+from sidecar.cli.llm.conversation import MODELS, speech
+from sidecar.cli.llm.leads import Leads, choose, listing
+from sidecar.cli.llm.listener import Listeners, answering
+from sidecar.cli.llm.told import cost_lines, head_lines
 from sidecar.cli.output import harmless
-from sidecar.cli.told import cost_lines, head_lines
 from sidecar.cli.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from sidecar.cli.conversation import Turn
-    from sidecar.cli.leads import Listing
+    from sidecar.cli.llm.conversation import Turn
+    from sidecar.cli.llm.leads import Listing
 
 
 @dataclass(frozen=True, slots=True)

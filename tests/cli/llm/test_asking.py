@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidecar.cli.asking import Line, Wishes
-from sidecar.cli.conversation import user
+from sidecar.cli.llm.asking import Line, Wishes
+from sidecar.cli.llm.conversation import user
 from sidecar.cli.trouble import Trouble
 from tests.kit.llm_commands import place
 

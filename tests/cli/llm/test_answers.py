@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.cli.answers import Answer, ask
-from sidecar.cli.conversation import Speech
+from sidecar.cli.llm.answers import Answer, ask
+from sidecar.cli.llm.conversation import Speech
 from sidecar.cli.trouble import Trouble
 from sidecar.cli.web import Web
 from sidecar.llm import Dialect, Usage

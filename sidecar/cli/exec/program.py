@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from sidecar.cli.exec_child import spawn
-from sidecar.cli.exec_environment import environment
-from sidecar.cli.exec_signals import ends, tells_all
+from sidecar.cli.exec.child import spawn
+from sidecar.cli.exec.environment import environment
+from sidecar.cli.exec.signals import ends, tells_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sidecar.cli.exec_child import Child, Given
+    from sidecar.cli.exec.child import Child, Given
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
