@@ -157,8 +157,8 @@ class Listening:
         elif isinstance(door, GrpcDoor):
             door.rpc.metadata = self._make.metadata_of(settings)
             door.server.renew(move.grpc_tls)
-        elif settings.listen.admin_tls is not None:
-            door.renew(settings.listen.admin_tls.cert, settings.listen.admin_tls.key)
+        else:
+            door.renew(move.admin_tls)
 
     @property
     def rpcs(self) -> int:

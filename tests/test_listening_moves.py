@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from sidecar.listening import Move
+    from sidecar.runtime import Runtime
+
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -299,6 +302,25 @@ async def test_a_renewed_certificate_is_shown_to_who_comes_now(
         with pytest.raises(ConfigError, match=rf"listen\.{listener}_tls"):
             await sidecar.daemon.reload()
         assert await serial(address, new)
+
+
+async def test_a_certificate_that_is_torn_once_it_was_read_is_not_read_again(
+    made: tuple[Certificates, Certificates], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = made
+    place(old, tmp_path)
+    take = Listening.take
+
+    def torn_by_then(listening: Listening, move: Move, runtime: Runtime) -> None:
+        (tmp_path / "server.key").write_text("torn")
+        take(listening, move, runtime)
+
+    monkeypatch.setattr(Listening, "take", torn_by_then)
+    tls = f'admin_tls = {{ cert = "{tmp_path}/server.pem", key = "{tmp_path}/server.key" }}'
+    async with running(one(NOWHERE, more=listen(more=tls))) as sidecar:
+        place(new, tmp_path)
+        await sidecar.daemon.reload()
+        assert await serial(sidecar.daemon.addresses["admin"], new)
 
 
 async def test_a_renewed_certificate_is_shown_over_grpc(

@@ -22,11 +22,20 @@ class AdminServer:
         self._runner = runner
         self._tls = tls
         self.address = address
+        if tls is not None:
+            tls.sni_callback = self._greet
 
-    def renew(self, cert: str, key: str) -> None:
-        """Callers that connect from now on see the certificate that these files hold (PEM). Without TLS: nothing."""
+    def renew(self, tls: ssl.SSLContext | None) -> None:
+        """Callers that connect from now on see this one's certificate; whether there is TLS stays."""
+        if self._tls is not None and tls is not None:
+            self._tls = tls
+
+    def _greet(self, caller: ssl.SSLObject, _name: str | None, _bound: ssl.SSLContext) -> None:
+        """Called at each handshake, also of a caller that names no host. (The bound context keeps its certificate: half
+        of another one loaded into it would be in use at once.)
+        """
         if self._tls is not None:
-            self._tls.load_cert_chain(cert, key)
+            caller.context = self._tls
 
     async def aclose(self) -> None:
         """Stop accepting, end event streams, give answers under way a moment."""
