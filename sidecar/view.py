@@ -84,13 +84,15 @@ class View:
         return checks
 
     def _resting(self) -> list[tuple[Target, float]]:
+        """Those that rest now, and for how many seconds. By each route a target rests apart: the longest is told."""
         now = self.clock()
-        return [
-            (target, left)
-            for route in self.runtime.routes
-            for target in route.everywhere()
-            if (left := target.rest.left(now)) > 0
-        ]
+        longest: dict[str, tuple[Target, float]] = {}
+        for route in self.runtime.routes:
+            for target in route.everywhere():
+                left, name = target.rest.left(now), target.service.name
+                if left > (longest[name][1] if name in longest else 0.0):
+                    longest[name] = target, left
+        return list(longest.values())
 
     def metrics(self, accept: str) -> tuple[str, bytes]:
         return self.telemetry.metrics.exposition(accept)
@@ -136,19 +138,22 @@ class View:
         services, breakers = self.runtime.services(), self.runtime.breakers()
         channels = dict(self.runtime.parts.of("grpc"))
         addresses: dict[str, Any] = dict(self.runtime.parts.of("addresses"))
+        of_models: dict[str, dict[str, str]] = {}
+        for key, one in breakers.items():
+            owner, slash, _ = key.partition("/")
+            if slash:
+                of_models.setdefault(owner, {})[key] = one.state
+        resting: dict[str, dict[str, float]] = {}
+        for target, left in self._resting():
+            resting.setdefault(target.upstream, {})[target.service.name] = round(left, 3)
         shown: Json = {}
         for name, upstream in self.runtime.resolved.upstreams.items():
             service, breaker = services.get(name), breakers.get(name)
-            of_models = {key: one.state for key, one in breakers.items() if key.startswith(f"{name}/")}
             shown[name] = {
                 "protocol": upstream.settings.protocol,
                 "urls": [_without_userinfo(url) for url in upstream.urls],
-                "circuit_breaker": of_models or (None if breaker is None else breaker.state),
-                "resting": {
-                    target.service.name if of_models else target.name: round(left, 3)
-                    for target, left in self._resting()
-                    if target.upstream == name
-                },
+                "circuit_breaker": of_models.get(name) or (None if breaker is None else breaker.state),
+                "resting": resting.get(name, {}),
                 "connections": [asdict(pool.stats()) for pool in service.pools] if service is not None else [],
                 "channels": channels[name].states() if name in channels else [],
                 "addresses": addresses[name].snapshot() if name in addresses else [],

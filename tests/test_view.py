@@ -61,6 +61,20 @@ async def test_upstreams_show_breaker_rests_and_connections_and_no_password() ->
             assert (await get(sidecar, "/routes"))["r"]["chain"] == [{"target": "a", "ready": False}]
 
 
+async def test_of_a_target_that_rests_by_several_routes_the_longest_rest_is_told() -> None:
+    more = "".join(f'[routes.{name}]\nmatch = {{ path = "/{name}" }}\nchain = ["a"]\n' for name in ("x", "y"))
+    async with running(one(NOWHERE, more=LISTEN + more)) as sidecar:
+        view = sidecar.daemon.view
+        assert view is not None
+        for route, seconds in zip(sidecar.runtime.routes, (20, 90, 40), strict=True):
+            route.targets[0].rest.rest(view.clock() + seconds, "rate_limited")
+        shown = await get(sidecar, "/upstreams")
+        assert 85 < shown["a"]["resting"]["a"] <= 90
+        assert (await get(sidecar, "/health"))["checks"]["target a"] in {
+            "rests for 90 s: rate_limited", "rests for 89 s: rate_limited",
+        }  # fmt: skip
+
+
 async def test_breakers_are_opened_and_reset_by_hand() -> None:
     async with (
         scripted() as upstream,
