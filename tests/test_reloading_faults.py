@@ -135,8 +135,9 @@ async def test_a_bug_after_the_swap_is_told_and_what_was_before_is_let_go(monkey
         assert closed(before)
         view = sidecar.daemon.view
         assert view is not None
-        assert view.config()["generation"] == 2
-        assert view.config()["config"]["upstreams"]["a"]["url"] == ELSEWHERE
+        told = await view.config()
+        assert told["generation"] == 2
+        assert told["config"]["upstreams"]["a"]["url"] == ELSEWHERE
         assert view.stale.startswith("an error of ours")
         assert (await sidecar.daemon.reload())["generation"] == 3
         assert not view.stale

@@ -114,6 +114,19 @@ async def test_limits_show_who_is_counted() -> None:
         assert list(await get(sidecar, "/rate-limits")) == ["route r"]
 
 
+async def test_calls_go_on_while_a_long_configuration_is_told() -> None:
+    many = "".join(f'[routes.r{n}]\nmatch = {{ path = "/{n}/*" }}\nchain = ["a"]\n' for n in range(300))
+    async with running(one(NOWHERE, more=LISTEN + many)) as sidecar:
+        view = sidecar.daemon.view
+        assert view is not None
+        asked, turns = asyncio.create_task(view.config()), 0
+        while not asked.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert len(asked.result()["config"]["routes"]) == 301
+        assert turns > 5  # two or three, if nobody had a turn while it was made
+
+
 async def test_the_configuration_hides_its_secrets() -> None:
     keys = 'headers = { X-API-Key = "${KEY}", X-Plain = "seen" }'
     async with running(one(NOWHERE, more=LISTEN, upstream=keys), {"KEY": "hush"}) as sidecar:

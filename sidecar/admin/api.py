@@ -117,7 +117,7 @@ class _Api:
             limit = _duration(request.query.get("timeout", "5s"))
             if not await self._view.wait_config(wanted, limit):
                 raise DeadlineExceeded("the configuration of that hash is not live yet")
-        return respond(answers.as_json(self._view.config()))
+        return respond(answers.as_json(await self._view.config()))
 
     async def timeline(self, request: web.Request) -> web.Response:
         wanted = unquote(request.rel_url.raw_path.removeprefix("/requests/"))

@@ -97,7 +97,7 @@ class AdminView(Protocol):
 
     def listeners(self) -> Json: ...
 
-    def config(self) -> Json:
+    async def config(self) -> Json:
         """`generation`, `hash`, and the effective configuration with nothing secret in it."""
 
     async def wait_config(self, wanted: str, timeout: float) -> bool:  # noqa: ASYNC109 - the caller's own wish, in seconds

@@ -82,7 +82,7 @@ class FakeView:
     def listeners(self) -> Json:
         return {"admin": {"address": "127.0.0.1:7072"}}
 
-    def config(self) -> Json:
+    async def config(self) -> Json:
         return {"generation": 2, "hash": self.live, "config": {"upstreams": {"store": {"api_key": "***"}}}}
 
     async def wait_config(self, wanted: str, timeout: float) -> bool:  # noqa: ASYNC109 - the interface
