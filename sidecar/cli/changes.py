@@ -15,9 +15,6 @@ STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
 MOST = 8
 """Names of a kind in one line; JSON has them all."""
 
-HIDDEN = "***"
-"""What stands for a secret in what differs."""
-
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 _ABREAST = 80
 """Characters of two values that still stand in the line of their key."""
@@ -77,6 +74,8 @@ def value_text(value: Any, place: Place) -> str:
 
 
 def _toml(value: Any, place: Place) -> str:
+    from sidecar.config.view import HIDDEN
+
     if isinstance(value, dict):
         said = {key: item for key, item in value.items() if item is not None}
         if place and isinstance(place[-1], int):  # one of an array: what is off in it need not be said

@@ -79,6 +79,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
+def shortened(digest: str) -> str:
+    """The beginning of a hash, enough to know it again."""
+    return digest[:12]
+
+
 def lasting(seconds: float) -> str:
     """A length of time as people say it: `0.4 ms`, `12.5 s`, `3 min`, `2 h`."""
     if seconds < 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.cli.admin_client import Admin
 from sidecar.cli.mistakes import tell
-from sidecar.cli.output import aligned, harmless, print_json, print_line
+from sidecar.cli.output import aligned, harmless, print_json, print_line, shortened
 from sidecar.cli.trouble import BAD_USAGE
 from sidecar.cli.turnover import begun_anew, by_kind
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from sidecar.cli.admin_client import Document
     from sidecar.errors import Mistake
-
-SHORT = 12
-"""Digits of a hash that are enough to know it again."""
 
 
 def reload(url: str | None, token: str | None, *, as_json: bool = False) -> int:
@@ -49,7 +46,7 @@ def _mistakes(answer: Document) -> list[Mistake]:
 
 
 def _changes(answer: Document) -> Iterator[str]:
-    yield f"generation {answer['generation']}, hash {answer['hash'][:SHORT]}"
+    yield f"generation {answer['generation']}, hash {shortened(answer['hash'])}"
     parts = {how: [each.partition(" ")[::2] for each in answer[how]] for how in ("reset", "made", "dropped", "kept")}
     moved, later = answer.get("moved", {}), answer.get("next_start", [])
     rows = [("reset", text) for text in begun_anew(parts.pop("reset"))]

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sidecar.cli.admin_client import Admin
 from sidecar.cli.health import STYLES, ask_health, exit_code, troubles
-from sidecar.cli.output import aligned, harmless, print_json, print_line, print_table
-from sidecar.cli.reload import SHORT
+from sidecar.cli.output import aligned, harmless, print_json, print_line, print_table, shortened
 from sidecar.cli.routes import chain_words, match_words
 from sidecar.cli.upstreams import upstream_table
 
@@ -53,7 +52,7 @@ def _head(health: Document, told: dict[str, Document]) -> Iterator[str]:
     live = "live" if health["checks"].get("config", "ok") == "ok" else "STALE: what the file says now is not live"
     pairs = [
         ("policy", config["file"]),
-        ("generation", f"{config['generation']}, hash {config['hash'][:SHORT]}, {live}"),
+        ("generation", f"{config['generation']}, hash {shortened(config['hash'])}, {live}"),
         *told["listeners"].items(),
     ]
     for line in aligned([(harmless(name), harmless(str(said))) for name, said in pairs]):

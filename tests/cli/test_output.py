@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.cli.output import aligned, harmless, lasting, on_terminal, print_json, print_line, print_table
+from sidecar.cli.output import aligned, harmless, lasting, on_terminal, print_json, print_line, print_table, shortened
 from tests.kit.screen import screen
 
 
@@ -137,3 +137,7 @@ def test_the_last_column_is_not_filled_up() -> None:
 )
 def test_lengths_of_time(seconds: float, said: str) -> None:
     assert lasting(seconds) == said
+
+
+def test_a_hash_is_told_by_its_beginning() -> None:
+    assert shortened("0123456789abcdef" * 4) == "0123456789ab"
