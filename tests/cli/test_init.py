@@ -161,6 +161,7 @@ def test_what_the_system_refuses_is_said_in_its_words(folder: Path, name: str, r
 
 def test_a_folder_that_one_may_not_write_to(folder: Path) -> None:
     folder.chmod(0o555)
+    starter()  # what it imports may stand where nobody is allowed to read
     with nobody():
         assert refused("sidecar.toml") == "cannot write sidecar.toml: Permission denied"
 
