@@ -48,6 +48,9 @@ _SAID = "…"
 """What the described caller says, since it must say something."""
 
 
+_ONCE = "not idempotent: where it may have been carried out (a reset, a timeout, most 5xx), it is not sent again"
+
+
 class _Chain(NamedTuple):
     """Which chain it is, all its links, and where the file has them."""
 
@@ -105,7 +108,12 @@ class Explainer:
             told["llm"] = _llm(call.llm)
             if call.llm.kind is Kind.MODELS:
                 return {**told, **self._list(route)}
-        return {**told, **self._chain(route, call)}
+        told |= self._chain(route, call)
+        sent = [target["policy"] for target in told["targets"] if not target["static"]]
+        # A target that may be asked twice whatever the call is says so in its own policy.
+        if sent and not told["policy"]["idempotent"]["value"] and not any("idempotent" in policy for policy in sent):
+            notes.append(_ONCE)
+        return told
 
     def _route(self, route: ResolvedRoute) -> Json:
         match = shown_match(route, self._sources.hidden)

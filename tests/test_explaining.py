@@ -43,6 +43,28 @@ rewrite = "/v3"
 [static.sorry]
 """
 
+POSTS = """
+[upstreams.a]
+url = "http://a.test"
+[upstreams.router]
+protocol = "router"
+url = "grpc://r.test:1"
+[routes.a]
+match = { path = "/a" }
+chain = ["a", "static/sorry"]
+[routes.safe]
+match = { path = "/safe" }
+chain = ["a"]
+idempotent = true
+[routes.decide]
+match = { path = "/api/v1/routes/decide" }
+chain = ["router"]
+[routes.sorry]
+match = { path = "/sorry" }
+chain = ["static/sorry"]
+[static.sorry]
+"""
+
 
 def test_the_route_and_its_place_in_the_file() -> None:
     found = explained(FILE, "GET", "/anything?x=1")
@@ -178,6 +200,17 @@ def test_a_deadline_of_the_callers_that_comes_after_the_routes_counts_for_nothin
     off = '[upstreams.a]\nurl = "http://a.test"\n[routes.r]\nmatch = { path = "/a" }\nchain = ["a"]\ndeadline = "0s"\n'
     notes = explained(off, "GET", "/a", "X-Sidecar-Timeout: 1h")["notes"]
     assert notes == ["the caller's own deadline counts: 60m"]
+
+
+def test_what_is_not_idempotent_is_sent_once() -> None:
+    def once(*described: str) -> bool:
+        return any("it is not sent again" in note for note in explained(POSTS, "POST", *described)["notes"])
+
+    assert once("/a")
+    assert not once("/a", "Idempotency-Key: k")
+    assert not once("/safe")
+    assert not once("/api/v1/routes/decide")  # the Router's decides may be repeated
+    assert not once("/sorry")
 
 
 def test_a_model_means_nothing_where_no_provider_is() -> None:

@@ -40,6 +40,7 @@ chain = ["openai/org/mini"]
 [static.sorry]
 """
 CHAT = "/v1/chat/completions"
+ONCE = "not idempotent: where it may have been carried out (a reset, a timeout, most 5xx), it is not sent again"
 
 
 def breakers(document: object) -> list[str | None]:
@@ -143,6 +144,7 @@ def test_models_do_not_count_where_they_do_not_apply() -> None:
     assert files["notes"] == [
         "[models] does not count for this path",
         "it does not leave its first upstream: others do not have what it names",
+        ONCE,
     ]
     assert source(files["policy"]["idempotent"]) == (False, "built in")
 
@@ -184,4 +186,4 @@ def test_shares_count_for_the_routes_own_chain_only() -> None:
     assert "share" not in explained(split, "POST", CHAT, model="smart")["targets"][0]
     tied = explained(split, "POST", "/v1/files")
     assert [one["share"] for one in tied["targets"]] == [0.9, 0.1]  # each may be the one that it does not leave
-    assert tied["notes"] == ["it does not leave its first upstream: others do not have what it names"]
+    assert tied["notes"] == ["it does not leave its first upstream: others do not have what it names", ONCE]
