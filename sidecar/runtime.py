@@ -18,7 +18,6 @@ from sidecar.engine.exchange import Engine
 from sidecar.engine.route_table import RouteTable
 from sidecar.methods import Methods
 from sidecar.parts import Parts
-from sidecar.policy.concurrency import Concurrency
 from sidecar.services import Services
 from sidecar.settings import ConcurrencySettings
 from sidecar.targets import Targets
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from sidecar.engine.route import Route
     from sidecar.errors import Refused
     from sidecar.policy.breaker import Breaker
+    from sidecar.policy.concurrency import Concurrency
     from sidecar.policy.rest import Rest
     from sidecar.settings import Settings
     from sidecar.surroundings import Surroundings
@@ -60,6 +60,7 @@ class Runtime:
         parts: Parts,
         methods: Methods,
         rests: Mapping[str, Sequence[Rest]],
+        limits: Mapping[Concurrency, ConcurrencySettings],
     ) -> None:
         self.settings = settings
         self.resolved = resolved
@@ -67,9 +68,14 @@ class Runtime:
         self.parts = parts
         self.methods = methods
         self._rests = rests
+        self._limits = limits
 
     def begin(self) -> None:
-        """What its parts do by themselves tells this runtime from now on: health checks, reflection."""
+        """What its parts do by themselves tells this runtime from now on (health checks, reflection), and limits that
+        count calls under way are as it has them.
+        """
+        for limit, settings in self._limits.items():
+            limit.become(settings)
         for name, service in self.services().items():
             if service.check is not None:
                 service.check.start(self._judge(self._rests.get(name, ())))
@@ -163,8 +169,8 @@ class _Builder:
         self._around = around
         self._parts = parts
         self._resolved = resolved
-        services = Services(settings, self._resolved, around, parts, files)
-        self._targets = Targets(settings, self._resolved, around, parts, services)
+        self._services = Services(settings, self._resolved, around, parts, files)
+        self._targets = Targets(settings, self._resolved, around, parts, self._services)
 
     async def build(self, generation: int) -> Runtime:
         around, settings = self._around, self._settings
@@ -176,11 +182,12 @@ class _Builder:
         most = settings.limits.max_inflight
         inflight = None
         if most:
-            inflight = self._parts.get("inflight", "", most, lambda: Concurrency(ConcurrencySettings(max=most)))
+            inflight = self._services.slots("inflight", "", ConcurrencySettings(max=most))
         unrouted = around.telemetry.unrouted
         engine = Engine(RouteTable(routes), generation, around.clock, around.rng, unrouted, inflight, size_of=_size_of)
         patterns = [pattern for upstream in settings.upstreams.values() for pattern in upstream.unary]
-        return Runtime(settings, self._resolved, engine, self._parts, Methods(patterns), self._targets.rests)
+        methods, limits = Methods(patterns), self._services.limits
+        return Runtime(settings, self._resolved, engine, self._parts, methods, self._targets.rests, limits)
 
 
 def _size_of(refusal: Refused, call: Call) -> int:

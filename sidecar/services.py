@@ -46,6 +46,8 @@ class Services:
         # The system's authorities take 15 ms to load, in which no call goes on.
         self._trust = cache(tls_context)
         self._faults = [compiled(name, fault) for name, fault in settings.faults.items()]
+        self.limits: dict[Concurrency, ConcurrencySettings] = {}
+        """What concurrency limits become when this configuration begins."""
         self._services: dict[tuple[str, str, Model | None], Service] = {}
 
     def get(self, upstream: ResolvedUpstream, scope: str = "", model: Model | None = None) -> Service:
@@ -135,7 +137,15 @@ class Services:
     def concurrency(self, name: str, settings: ConcurrencySettings | None) -> Concurrency | None:
         if settings is None:
             return None
-        return self._parts.get("concurrency", name, settings, lambda: Concurrency(settings))
+        return self.slots("concurrency", name, settings)
+
+    def slots(self, kind: str, name: str, settings: ConcurrencySettings) -> Concurrency:
+        """The same whatever the settings, which it takes over when this configuration begins: calls under way go on
+        counting, as c-gateway, say, bears no second connection.
+        """
+        limit = self._parts.get(kind, name, None, lambda: Concurrency(settings))
+        self.limits[limit] = settings
+        return limit
 
     def static(self, name: str) -> Service:
         settings: StaticSettings = self._settings.static[name]

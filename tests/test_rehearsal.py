@@ -48,7 +48,7 @@ async def test_the_same_file_keeps_everything() -> None:
     [
         ("pool = { max = 3 }", "pool = { max = 4 }", {("http", "a")}),
         ("/healthz", "/health", {("http", "a")}),
-        ("concurrency = { max = 3 }", "concurrency = { max = 4 }", {("concurrency", "upstream a")}),
+        ("concurrency = { max = 3 }", "concurrency = { max = 4 }", set()),
         ("per_minute = 4", "per_minute = 5", {("limit", "route r")}),
         (KEYS, KEYS + "\ncircuit_breaker = { window = 9 }", {("breaker", "a")}),
         (URL, "http://127.0.0.1:2", {("http", "a"), ("rest", "r/a")}),

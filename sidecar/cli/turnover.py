@@ -27,8 +27,6 @@ ANEW = {
     "rest": "the target no longer rests",
     "budget": "counts calls and retries from nothing",
     "limit": "keeps the share of its level",
-    "concurrency": "counts from nothing; calls under way are not in it",
-    "inflight": "counts from nothing; calls under way are not in it",
     "http": "opened anew, and health checked anew; calls under way end on the old ones",
     "grpc": "opened anew; calls under way end on the old ones",
     "addresses": "none is set aside",

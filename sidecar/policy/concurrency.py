@@ -39,6 +39,13 @@ class Concurrency:
     def waiting(self) -> int:
         return len(self._waiters)
 
+    def become(self, settings: ConcurrencySettings) -> None:
+        """Another limit from now on. Who is in stays in and counts; who waits comes in if there is room now."""
+        self.settings = settings
+        while self._waiters and self.inflight < settings.max:
+            self.inflight += 1
+            self.leave()
+
     def try_enter(self) -> bool:
         """Take a free slot, to be given back by `leave`."""
         if self.inflight >= self.settings.max:
@@ -55,8 +62,8 @@ class Concurrency:
         return turn
 
     def leave(self) -> None:
-        """Give a slot back, once per slot: it goes to the first waiter that still waits."""
-        while self._waiters:
+        """Give a slot back, once per slot: it goes to the first waiter that still waits, if there may be so many."""
+        while self._waiters and self.inflight <= self.settings.max:
             turn, _ = self._waiters.popitem(last=False)
             if not turn.done():
                 turn.set_result(None)

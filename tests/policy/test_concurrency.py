@@ -116,14 +116,13 @@ async def test_a_task_cancelled_in_the_same_turn_as_it_is_woken_leaves_no_slot_b
 
 
 class Traffic(RuleBasedStateMachine):
-    """Calls come, wait, give up and leave in any order."""
-
-    MAX, QUEUE = 3, 4
+    """Calls come, wait, give up and leave in any order, and the limit becomes another."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = VirtualTimeLoop()
-        self.slots = limit(self.MAX, self.QUEUE)
+        self.most, self.longest = 3, 4
+        self.slots = limit(self.most, self.longest)
         self.inside = 0
         self.queue: list[asyncio.Future[None]] = []
 
@@ -143,9 +142,9 @@ class Traffic(RuleBasedStateMachine):
                 assert not self.waiting, "overtaken"
                 self.inside += 1
                 return
-            assert self.inside + self.woken == self.MAX
+            assert self.inside + self.woken >= self.most
             turn = self.slots.enqueue()
-            assert (turn is None) == (len(self.waiting) == self.QUEUE)
+            assert (turn is None) == (len(self.waiting) >= self.longest)
             if turn is not None:
                 self.queue.append(turn)
 
@@ -155,9 +154,15 @@ class Traffic(RuleBasedStateMachine):
     @rule()
     def leave(self) -> None:
         first = next(iter(self.waiting), None)
+        room = self.inside + self.woken <= self.most
         self.inside -= 1
         self.slots.leave()
-        assert first is None or first.done()
+        assert first is None or first.done() is room
+
+    @rule(most=st.integers(1, 6), longest=st.integers(0, 6))
+    def become(self, most: int, longest: int) -> None:
+        self.most, self.longest = most, longest
+        self.on_loop(lambda: self.slots.become(ConcurrencySettings(max=most, queue=longest)))
 
     @precondition(lambda self: self.woken)
     @rule()
@@ -182,12 +187,12 @@ class Traffic(RuleBasedStateMachine):
 
     @invariant()
     def every_slot_is_somebodys(self) -> None:
-        assert self.slots.inflight == self.inside + self.woken <= self.MAX
-        assert self.slots.waiting == len(self.waiting) <= self.QUEUE
+        assert self.slots.inflight == self.inside + self.woken
+        assert self.slots.waiting == len(self.waiting)
 
     @invariant()
     def nobody_waits_while_a_slot_is_free(self) -> None:
-        assert not self.waiting or self.slots.inflight == self.MAX
+        assert not self.waiting or self.slots.inflight >= self.most
 
 
 TestTraffic = Traffic.TestCase

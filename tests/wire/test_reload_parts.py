@@ -93,6 +93,29 @@ async def test_calls_under_way_go_on_counting(route: str, limits: str) -> None:
         assert (await busy.answer()).fields["x-sidecar-config"] == "2"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("concurrency = { max = 1 }", "concurrency = { max = 2 }"),
+        ("concurrency = { max = 3 }", "concurrency = { max = 2 }"),
+    ],
+)
+async def test_calls_under_way_count_in_another_limit_too(before: str, after: str) -> None:
+    async with listening() as upstream, running(one(upstream.url, route=before, path="/api/*")) as sidecar:
+        busy, second = await sidecar.caller(), await sidecar.caller()
+        busy.send(request("/api/1"))
+        first = await upstream.accept()
+        await first.request()
+        await changed(sidecar, before, after)
+        second.send(request("/api/2"))
+        other = await upstream.accept()
+        await other.request()
+        assert refusal(await sidecar.ask("/api/3")) == (503, "overloaded")
+        for peer, caller in ((first, busy), (other, second)):
+            peer.say(OK)
+            assert (await caller.answer()).status == 200
+
+
 async def test_who_waits_for_a_slot_gets_it_after_the_reload() -> None:
     queue = 'concurrency = { max = 1, queue = 5, max_wait = "10s" }'
     async with listening() as upstream, running(one(upstream.url, route=queue, path="/api/*")) as sidecar:
