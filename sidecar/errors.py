@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong in a policy file, with all a person needs to mend it."""
+    """One thing that is wrong in a policy file, with all a person needs to mend it. Line 0 is the file as a whole."""
 
     file: str
     line: int
@@ -29,7 +29,8 @@ class Mistake:
     nearest: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.file}:{self.line}: {self.key}{': ' * bool(self.key)}{self.problem}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        text = f"{where}: {self.key}{': ' * bool(self.key)}{self.problem}"
         if self.allowed:
             text += f" (allowed: {self.allowed})"
         if self.nearest:

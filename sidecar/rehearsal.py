@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidecar.config.listeners import Moves, moves
-from sidecar.config.places import dotted
-from sidecar.errors import ConfigError, Mistake
+from sidecar.config.outside import outside
 from sidecar.parts import Turnover, turnover
 from sidecar.runtime import build
 from sidecar.surroundings import Surroundings
@@ -55,11 +54,4 @@ async def _built(loaded: Loaded, around: Surroundings, before: Runtime | None) -
     try:
         return await build(loaded.settings, around, before, loaded.files)
     except OSError as error:
-        raise unusable(loaded, error) from error
-
-
-def unusable(loaded: Loaded, error: OSError) -> ConfigError:
-    """A certificate or an address that cannot be used is a mistake of the file's. Its text begins with the key."""
-    key, _, problem = str(error.args[-1]).partition(": ")
-    lines = {dotted(place): line for place, line in loaded.lines.items()}
-    return ConfigError([Mistake(str(loaded.path), lines.get(key, 1), key, problem)], files=loaded.files)
+        raise outside(loaded, error) from error

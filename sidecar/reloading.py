@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from sidecar.config import load
 from sidecar.config.files import digest
+from sidecar.config.outside import outside
 from sidecar.errors import ConfigError, Mistake
 from sidecar.parts import turnover
 from sidecar.policy.breaker import Breaker
-from sidecar.rehearsal import unusable
 from sidecar.runtime import Runtime, build
 from sidecar.telemetry.process_log import set_level
 from sidecar.telemetry.start import access_log_to, process_log_to
@@ -124,7 +124,7 @@ class Reloading:
         # Reading and checking take tens of milliseconds, in which calls go on.
         loaded = self._adjust(await asyncio.to_thread(load, view.loaded.path, self._around.environ, pipes=False))
         if by_itself and not loaded.text.strip():
-            raise ConfigError([Mistake(str(loaded.path), 1, "", EMPTY)])
+            raise ConfigError([Mistake(str(loaded.path), 0, "", EMPTY)])
         runtime, move = await self._made(loaded, before)
         # From here on only a bug can fail, and nothing waits until the new runtime is live.
         runtime.engine.draining = before.engine.draining
@@ -160,7 +160,7 @@ class Reloading:
                 await runtime.discard()
             self._drop_series(loaded.settings, before.settings)
             if isinstance(error, OSError):
-                raise unusable(loaded, error) from error
+                raise outside(loaded, error) from error
             raise
 
     async def _move(self, loaded: Loaded) -> Move | None:

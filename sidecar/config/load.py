@@ -197,5 +197,5 @@ def _mistakes(path: Path, problems: Iterable[Problem], lines: dict[Place, int]) 
     return sorted(every, key=lambda mistake: (mistake.line, mistake.key, mistake.problem))
 
 
-def _about_file(path: Path, text: str, line: int = 1) -> ConfigError:
+def _about_file(path: Path, text: str, line: int = 0) -> ConfigError:
     return ConfigError([Mistake(str(path), line, "", text)])

@@ -154,7 +154,7 @@ def test_all_mistakes_of_both_files(files: Files, capsys: pytest.CaptureFixture[
 def test_a_file_that_cannot_be_read(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     files.write(POLICY, POLICY)
     assert diff(files.old, "/nowhere/at/all", as_json=False) == 2
-    assert "/nowhere/at/all:1: cannot be read: No such file" in capsys.readouterr().out
+    assert "/nowhere/at/all: cannot be read: No such file" in capsys.readouterr().out
 
 
 def test_a_certificate_that_no_reload_would_take(

@@ -109,7 +109,7 @@ def test_a_section_of_another_kind_is_a_mistake(section: str) -> None:
         ("a = 1\na = 2\n", 2, "is not TOML"),
         ('a = """\n\n', 1, "is not TOML"),
         ("\n\n[a", 3, "is not TOML"),
-        (f"a = {'[' * 5000}{']' * 5000}", 1, "is nested too deeply"),
+        (f"a = {'[' * 5000}{']' * 5000}", 0, "is nested too deeply"),
     ],
 )
 def test_what_is_not_toml_is_a_mistake_with_its_line(text: str, line: int, problem: str) -> None:
