@@ -40,6 +40,11 @@ PROVIDERS = (
 )  # fmt: skip
 
 _HEAD = """\
+[listen]
+http = "127.0.0.1:0"
+grpc = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+
 [telemetry]
 log_level = "warning"
 access_log = "errors"

@@ -68,6 +68,15 @@ def test_an_address_is_where_the_calls_go_on_to(variable: str, address: str, ups
     assert list(urls({variable: address}, tmp_path).values()) == [upstream]
 
 
+@pytest.mark.parametrize(
+    ("variable", "address"),
+    [("OPENAI_BASE_URL", "http://127.0.0.1:7070/v1"), ("ANTHROPIC_BASE_URL", "http://localhost:7070")],
+)
+def test_a_sidecar_that_runs_at_the_usual_address_is_somebody_else(variable: str, address: str, tmp_path: Path) -> None:
+    """Where a shell leads SDKs to a sidecar already, `exec` works, too: its own listens elsewhere."""
+    assert len(urls({variable: address}, tmp_path)) == 1
+
+
 def test_an_empty_address_is_none(tmp_path: Path) -> None:
     assert urls({"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": ""}, tmp_path) == {"openai": "https://api.openai.com/v1"}
 
