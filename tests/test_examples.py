@@ -69,7 +69,6 @@ async def gateway() -> AsyncIterator[Gateway]:
         env = {VARIABLES[name]: url for name, url in urls.items()} | {
             "SIDECAR_LISTEN_HTTP": f"127.0.0.1:{http}",
             "SIDECAR_LISTEN_ADMIN": f"127.0.0.1:{admin}",
-            "SIDECAR_LISTEN_GRPC": "127.0.0.1:0",
             "RATE_LIMIT_PER_MINUTE": "20",
             "CIRCUIT_BREAKER_FAILURE_THRESHOLD": "3",
         }
