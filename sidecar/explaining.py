@@ -290,7 +290,7 @@ def _notes(route: ResolvedRoute, call: Call, model: str) -> list[str]:
             notes.append(f"the model counts for nothing: {route.name} leads to no LLM provider")
         return notes
     if model and ask.kind not in BY_MODEL:
-        notes.append(f"[models] does not count for {ask.kind.value or 'this path'}")
+        notes.append(f"[models] does not count for {ask.kind.value or 'this method and path'}")
     elif model and by_model(ask, route.models) is None:
         meant = nearest(model, route.models)
         notes.append(f"[models] does not name {model}" + (f" (did you mean {meant!r}?)" if meant else ""))

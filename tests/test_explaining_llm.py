@@ -142,7 +142,7 @@ def test_models_do_not_count_where_they_do_not_apply() -> None:
     assert chain(files) == ["openai", "static/sorry"]
     assert files["llm"] == {"dialect": "openai", "operation": None, "model": None, "tied": True}
     assert files["notes"] == [
-        "[models] does not count for this path",
+        "[models] does not count for this method and path",
         "it does not leave its first upstream: others do not have what it names",
         ONCE,
     ]
