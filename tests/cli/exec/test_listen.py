@@ -9,26 +9,19 @@ import pytest
 from sidecar.cli.exec.listen import on_free_ports
 from sidecar.config import load
 from sidecar.errors import ConfigError
+from tests.kit.policy_file import ROUTED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sidecar.config import Loaded
 
-REST = """
-[upstreams.a]
-url = "http://127.0.0.1:9"
-[routes.all]
-match = { path = "/*" }
-chain = ["a"]
-"""
-
 
 def loaded(folder: Path, listen: str, **environ: str) -> Loaded:
     for name in ("cert.pem", "key.pem", "ca.pem"):
         (folder / name).write_text("")
     file = folder / "mine.toml"
-    file.write_text(f"[listen]\n{listen}\n{REST}")
+    file.write_text(f"[listen]\n{listen}\n{ROUTED}")
     return load(file, environ)
 
 
