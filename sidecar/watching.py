@@ -165,7 +165,9 @@ async def _ticks(folders: frozenset[Path]) -> AsyncGenerator[None, None]:
         async with aclosing(changes):
             async for _ in changes:
                 yield
-    except OSError as error:  # no watch is left (inotify's limit), or the folder has gone meanwhile
+    except (OSError, RuntimeError) as error:
+        # No watch is left, or no watcher (inotify's limits; watchfiles tells of the second by an error of its own,
+        # which is a RuntimeError), or the folder has gone meanwhile.
         log.warning("changes of files are not told, they are looked for every %g s: %s", POLL, error)
     while True:
         await asyncio.sleep(POLL)
