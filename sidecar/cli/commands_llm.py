@@ -54,9 +54,12 @@ Verbose = Annotated[
 
 @app.command(cls=QuickCommand, rich_help_panel=CALLS)
 def models(
+    model: Annotated[str | None, typer.Option("-m", "--model", metavar="MODEL", help="Only this one.")] = None,
     dialect: Spoken = "openai",
     upstream: Upstream = None,
     key: Key = None,
+    no_retry: NoRetry = False,
+    no_fallback: NoFallback = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
     admin: Admin = None,
@@ -69,7 +72,7 @@ def models(
     from sidecar.cli.llm.asking import Wishes
     from sidecar.cli.llm.models import models as work
 
-    wishes = Wishes(None, dialect, upstream, key, verbose=verbose, admin=admin, token=token)
+    wishes = Wishes(model, dialect, upstream, key, False, not no_retry, not no_fallback, verbose, admin, token)
     raise typer.Exit(work(wishes, as_json=as_json))
 
 
@@ -106,6 +109,9 @@ def chat(
     dialect: Spoken = "openai",
     upstream: Upstream = None,
     key: Key = None,
+    stream: Annotated[
+        bool, typer.Option("--stream/--no-stream", help="Print each answer as it comes, or when it is whole.")
+    ] = True,
     no_retry: NoRetry = False,
     no_fallback: NoFallback = False,
     verbose: Verbose = False,
@@ -120,16 +126,5 @@ def chat(
     from sidecar.cli.llm.asking import Wishes
     from sidecar.cli.llm.chat import chat as work
 
-    wishes = Wishes(
-        model,
-        dialect,
-        upstream,
-        key,
-        True,
-        not no_retry,
-        not no_fallback,
-        verbose,
-        admin,
-        token,
-    )
+    wishes = Wishes(model, dialect, upstream, key, stream, not no_retry, not no_fallback, verbose, admin, token)
     raise typer.Exit(work(wishes))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sidecar.cli.program import app
+from sidecar.cli.app import app
 from sidecar.cli.trouble import Trouble
 from sidecar.standins.llm_faults import Fault, Kind
 from tests.kit.llm_commands import Place, place
@@ -36,6 +36,9 @@ async def test_models() -> None:
         assert (await typed(p, "models")).stdout.startswith("model")
         done = await typed(p, "models", "-p", "anthropic", "-u", "openai", "-k", "sk-1", "--json")
         assert [model["id"] for model in json.loads(done.stdout)["models"]] == ["smart"]
+        done = await typed(p, "models", "-m", "clever", "--no-retry", "--no-fallback", "-v")
+        assert [line.split()[0] for line in done.stdout.splitlines()] == ["model", "clever"]
+        assert "> X-Sidecar-Retry: off" in done.stderr
 
 
 async def test_send() -> None:

@@ -33,7 +33,7 @@ _INTERRUPTED = 130
 def chat(wishes: Wishes, environ: Mapping[str, str] = os.environ) -> int:
     """Until the input ends. Where nobody types: 1 if an answer failed. Ctrl-C ends it at the prompt (130)."""
     line = Line(wishes, environ)
-    talk = Talk(line, line.model(wishes.model))
+    talk = Talk(line, line.model(wishes.model), stream=wishes.stream)
     if not sys.stdin.isatty():
         return _piped(talk)
     with suppress(ImportError):  # editing of lines, and the ones before, where the system has it
@@ -64,8 +64,9 @@ def _piped(talk: Talk) -> int:
 class Talk:
     """A conversation: `turns` are its questions and the answers that came whole."""
 
-    def __init__(self, line: Line, model: str) -> None:
+    def __init__(self, line: Line, model: str, *, stream: bool = True) -> None:
         self.model = model
+        self._stream = stream
         self.turns: list[Turn] = []
         self._line = line
         self._last = ""
@@ -97,7 +98,7 @@ class Talk:
     def ask(self, text: str) -> bool:
         """A turn. An answer that is not whole leaves the conversation as it was: False."""
         self._last, self._answered = text, False
-        answer, coming = self._line.ask(self.model, [*self.turns, user(text)], stream=True)
+        answer, coming = self._line.ask(self.model, [*self.turns, user(text)], stream=self._stream)
         last = ""
         try:
             with closing(coming) as pieces:

@@ -33,6 +33,11 @@ def models(wishes: Wishes, *, as_json: bool, environ: Mapping[str, str] = os.env
         found = [entry for entry in found if leads_to(entry["chain"], wishes.upstream)]
         if not found:
             raise Trouble(f"no model in {wishes.dialect}'s dialect leads to {wishes.upstream}", BAD_USAGE)
+    if wishes.model is not None:
+        names = [entry["id"] for entry in found]
+        found = [entry for entry in found if entry["id"] == wishes.model]
+        if not found:
+            raise Trouble(f"there is no model {wishes.model}; there are: {', '.join(names) or 'none'}", BAD_USAGE)
     whose = "owner" if wishes.dialect == "openai" else "name"  # Anthropic's dialect does not tell whose a model is
     if as_json:
         print_json({"models": found, "sidecar": told(listed.heard.fields)})

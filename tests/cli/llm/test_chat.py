@@ -35,7 +35,7 @@ async def talk(p: Place, *typed: str) -> Talk:
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 async def test_each_line_is_a_turn(dialect: str) -> None:
     async with place() as p:
-        done = await p.run(chat, stdin="hi there\n\n/and now?", dialect=dialect)
+        done = await p.run(chat, stream=True, stdin="hi there\n\n/and now?", dialect=dialect)
         assert (done.code, done.err) == (0, "")
         assert BY.sub(r"by \1 after \2", done.out).splitlines() == [
             "You said: hi there",
@@ -46,10 +46,17 @@ async def test_each_line_is_a_turn(dialect: str) -> None:
         assert said(p, 1) == ["hi there", "You said: hi there", "/and now?"]
 
 
+async def test_answers_that_are_printed_when_they_are_whole() -> None:
+    async with place() as p:
+        done = await p.run(chat, stdin="hi there\n", stream=False)
+        assert BY.sub("by", done.out).splitlines() == ["You said: hi there", "by"]
+        assert "stream" not in p.openai.requests[0].document
+
+
 async def test_it_tells_who_answered_after_how_many_attempts() -> None:
     async with place() as p:
         await p.openai.switch(Fault(Kind.STATUS, status=503))
-        done = await p.run(chat, stdin="hi\n")
+        done = await p.run(chat, stream=True, stdin="hi\n")
         assert BY.findall(done.out) == [("anthropic/claude-sonnet-4-6", "4")]
 
 
@@ -57,7 +64,7 @@ async def test_it_tells_who_answered_after_how_many_attempts() -> None:
 async def test_an_answer_that_fails_leaves_the_conversation_as_it_was(kind: Kind) -> None:
     async with place() as p:
         p.openai.script(Answer("fine"), Answer("one two three four", fault=Fault(kind, tokens=2)))
-        done = await p.run(chat, stdin="first\nsecond\nthird\n")
+        done = await p.run(chat, stream=True, stdin="first\nsecond\nthird\n")
         assert done.code == 1
         assert "(the conversation is as it was before)" in done.err
         assert len(BY.findall(done.out)) == 2
@@ -74,7 +81,7 @@ async def test_stdin_that_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_nobody_answers() -> None:
     async with place() as p:
         p.environ = {"SIDECAR_HTTP": "http://127.0.0.1:1"}
-        done = await p.run(chat, stdin="hi\n", model="smart")
+        done = await p.run(chat, stream=True, stdin="hi\n", model="smart")
         assert done.code == 1
         assert "Is a sidecar running?" in done.err
 

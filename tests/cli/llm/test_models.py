@@ -38,6 +38,14 @@ async def test_only_what_leads_to_an_upstream() -> None:
         assert [row[0] for row in rows(done.out)] == ["model", "smart", "clever"]
 
 
+async def test_only_one() -> None:
+    async with place() as p:
+        done = await p.run(models, as_json=False, model="smart")
+        assert [row[0] for row in rows(done.out)] == ["model", "smart"]
+        done = await p.run(models, as_json=False, model="smrat", upstream="anthropic")
+        assert (done.code, done.err) == (2, "sidecar: there is no model smrat; there are: smart, clever\n")
+
+
 async def test_nothing_leads_there() -> None:
     async with place(models="") as p:
         done = await p.run(models, as_json=False, upstream="anthropic")
