@@ -52,8 +52,8 @@ class Intake:
     """
 
     __slots__ = (
-        "_body_follows", "_connection", "_headers", "_idle_bytes", "_kept", "_limits", "_parser", "_piece_size",
-        "_split", "_target", "ended", "in_head", "kept", "receiving", "waiting",
+        "_body_follows", "_connection", "_fresh", "_headers", "_idle_bytes", "_kept", "_limits", "_parser",
+        "_piece_size", "_split", "_target", "ended", "in_head", "kept", "receiving", "waiting",
     )  # fmt: skip
 
     def __init__(self, connection: ServerConnection, limits: ServerLimits) -> None:
@@ -65,6 +65,8 @@ class Intake:
         self._piece_size = 0
         self._split = False
         """A head had begun before the piece that is parsed now."""
+        self._fresh = True
+        """Nothing has come yet."""
         self._idle_bytes = 0
         """Bytes of earlier pieces that made neither a whole head nor a byte of a body."""
         self._body_follows = False
@@ -111,6 +113,7 @@ class Intake:
 
     def _feed(self, piece: bytes) -> None:
         self._split = split = self.in_head
+        fresh, self._fresh = self._fresh, False
         receiving = self.receiving
         arrived = receiving.arrived if receiving is not None else 0
         self._piece_size = len(piece)
@@ -124,7 +127,7 @@ class Intake:
                 return  # bytes after a last request are not ours to read
             if isinstance(error, HttpParserCallbackError) and error.__context__ is not None:
                 raise error.__context__ from None  # a callback of ours refused
-            raise refusal(str(error), piece) from None
+            raise refusal(str(error), piece if fresh else b"") from None
         if stopped_at >= 0:
             self._after_upgrade(piece[stopped_at:])
         if self.in_head:

@@ -109,7 +109,7 @@ def _tunnelled(fields: dict[bytes, bytes]) -> bytes:
 
 
 def refusal(problem: str, data: bytes) -> InvalidRequest | NotImplementedHere | VersionNotSupported:
-    """The answer to what llhttp could not parse. `problem` is its word, `data` what it was reading."""
+    """The answer to what llhttp could not parse. `problem` is its word; `data`, if the connection began with it."""
     if problem in ("Pause on PRI/Upgrade", "Invalid HTTP version"):
         return VersionNotSupported("only HTTP/1.1 and HTTP/1.0 are served on this port")
     if data[:1] == _TLS_HANDSHAKE:

@@ -100,6 +100,12 @@ def test_however_it_is_cut(data: bytes, draw: st.DataObject) -> None:
     assert parse([piece for piece in pieces if piece]) == parse([data])
 
 
+def test_a_later_byte_is_no_tls_handshake() -> None:
+    """What looks like one may be a body's."""
+    body = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na\x16"
+    assert parse([body[:-1], body[-1:] + b"!"]) == parse([body + b"!"])
+
+
 @settings(max_examples=50, deadline=None)
 @given(broken)
 def test_byte_by_byte(data: bytes) -> None:
