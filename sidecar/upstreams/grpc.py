@@ -18,7 +18,7 @@ import grpc.aio
 from sidecar.call import NO_DEADLINE, Facts, Reply, What
 from sidecar.errors import UpstreamError
 from sidecar.upstreams.grpc_metadata import pairs
-from sidecar.upstreams.grpc_status import OK_FACTS, facts_of, status_alone
+from sidecar.upstreams.grpc_status import OK_FACTS, SENT_AWAY, facts_of, status_alone
 from sidecar.upstreams.grpc_stream import StreamedCall
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 MOST_METHODS = 1000
 """Methods kept ready for each address. Their names are the callers', and endless."""
+
+LOOK, LOOKS = 0.002, 10
+"""Seconds between two looks at whether a connection that sent a call away has gone, and how many there are."""
 
 RENEWED_AFTER = 0.1
 """Seconds after which a channel that cannot connect is made anew for the next call."""
@@ -142,6 +145,15 @@ class Channel:
         """It is connected now."""
         return self._channel.get_state() is grpc.ChannelConnectivity.READY
 
+    async def caught_up(self, detail: str) -> None:
+        """C-core tells the end of a call that was sent away a moment before that of its connection, by which the two
+        are known to belong together.
+        """
+        looks = LOOKS if detail.startswith(SENT_AWAY) else 0
+        while looks and self.ready:
+            await asyncio.sleep(LOOK)
+            looks -= 1
+
     def end(self) -> None:
         """A call is over."""
         self._calls -= 1
@@ -237,6 +249,7 @@ class GrpcUpstream:
             call,
             attempt,
             judge=lambda code, detail, trailers: self._facts(call, code, detail, trailers, channel, origin),
+            caught_up=channel.caught_up,
             ended=channel.end,
             idle=self._idle,
         )
@@ -251,6 +264,7 @@ class GrpcUpstream:
         except grpc.aio.AioRpcError as error:
             code, detail = error.code().name, error.details() or ""
             trailers = pairs(error.trailing_metadata() or ())
+            await channel.caught_up(detail)
             facts = self._facts(call, code, detail, trailers, channel, origin)
             if facts.what is not What.REPLY:
                 raise UpstreamError(facts) from error

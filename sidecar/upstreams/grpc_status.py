@@ -29,7 +29,7 @@ _NEVER_READY = re.compile(
 )
 _REFUSED = "Stream removed (RST_STREAM (Received RST_STREAM with error code 7))"
 """REFUSED_STREAM (RFC 9113, section 8.7)."""
-_SENT_AWAY = "Stream removed (GOAWAY received"
+SENT_AWAY = "Stream removed (GOAWAY received"
 """A stream above the last one that a GOAWAY names, which is as good as refused."""
 _TOO_LONG = re.compile(
     r"larger than max|exceeds maximum size|message length too large|metadata size exceeds", re.IGNORECASE
@@ -55,7 +55,7 @@ def facts_of(
     if code == "UNAVAILABLE" and not trailers:
         if not was_ready and not is_ready and _NEVER_READY.search(detail):
             return Facts(What.NO_CONNECTION, grpc_code=code, detail=detail)
-        if detail == _REFUSED or (not is_ready and detail.startswith(_SENT_AWAY)):
+        if detail == _REFUSED or (not is_ready and detail.startswith(SENT_AWAY)):
             return Facts(What.NO_CONNECTION if fresh else What.DEAD_UNWRITTEN, grpc_code=code, detail=detail)
     sign = None
     if code in ("RESOURCE_EXHAUSTED", "OUT_OF_RANGE") and _TOO_LONG.search(detail):

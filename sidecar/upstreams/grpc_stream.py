@@ -26,7 +26,7 @@ from sidecar.upstreams.grpc_metadata import pairs
 from sidecar.upstreams.grpc_status import LOST, OK_FACTS, status_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from sidecar.call import Attempt, Call, Headers
 
@@ -37,8 +37,8 @@ GRACE = 0.02
 class StreamedCall:
     """Sends the messages and gives the reply; afterwards it is the reply's chunks and closer.
 
-    `judge` makes facts of a status; `ended` hears once that the call is over. `idle` is the longest
-    silence (seconds) between two messages of the reply, 0 for any.
+    `judge` makes facts of a status, once the channel has `caught_up` with it; `ended` hears once that the call is
+    over. `idle` is the longest silence (seconds) between two messages of the reply, 0 for any.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class StreamedCall:
         attempt: Attempt,
         *,
         judge: Callable[[str, str, Headers], Facts],
+        caught_up: Callable[[str], Awaitable[None]],
         ended: Callable[[], None],
         idle: float = 0.0,
     ) -> None:
@@ -55,6 +56,7 @@ class StreamedCall:
         self._call = call
         self._attempt = attempt
         self._judge = judge
+        self._caught_up = caught_up
         self._ended: Callable[[], None] | None = ended
         self._idle = idle
         self._stalled = False
@@ -175,6 +177,7 @@ class StreamedCall:
 
     async def _status_alone(self, headers: Headers) -> Reply:
         code, detail, trailers = await self._status()
+        await self._caught_up(detail)
         facts = self._judge(code, detail, trailers)
         self.close()
         if facts.what is not What.REPLY:
