@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sidecar.body import Body, ReplayMemory
     from sidecar.errors import Refused
     from sidecar.llm import Ask, Usage
+    from sidecar.quota import Quota
 
 Header = tuple[bytes, bytes]
 """One field as it stood on the wire: name in the sender's spelling, value."""
@@ -37,20 +38,6 @@ class Wire(enum.Enum):
 
     HTTP = "http"
     GRPC = "grpc"
-
-
-@dataclass(slots=True)
-class Quota:
-    """What a rate limit says of itself to the caller, one per window.
-
-    `limit` calls per `window` seconds (or LLM tokens, by `unit`); `remaining` now; full again in `reset` seconds.
-    """
-
-    limit: int
-    window: float
-    remaining: int
-    reset: float
-    unit: str = "requests"
 
 
 class Call:
@@ -105,6 +92,8 @@ class Call:
     upstream: str = ""
     attempts: int = 0
     quotas: list[Quota] | None = None
+    span: Span | None = None
+    """While traces are kept; telemetry puts it here when the call has found its route."""
     should_retry: bool | None = None
     """False: the caller is told to leave retrying to us (`x-should-retry`)."""
     replay_off: bool = False
@@ -364,11 +353,11 @@ class Upstream(Protocol):
         """Close idle connections now and the busy ones when their replies end."""
 
 
-class Admission(Protocol):
-    """A limit that may be local or shared (Redis)."""
+class Span(Protocol):
+    """One call in a trace, while traces are kept."""
 
-    def take(self, key: str, amount: float = 1.0, tokens: float = 0.0) -> float | Awaitable[float]:
-        """0.0 and taken, or the wait in seconds and nothing taken. `tokens` are LLM tokens, by an estimate."""
+    def attempt(self, target: str) -> bytes:
+        """An attempt begins, with a span of its own: the `traceparent` that its upstream is to see."""
 
 
 @dataclass(slots=True)

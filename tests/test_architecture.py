@@ -24,6 +24,8 @@ FLOORS: dict[str, int] = {
     "sidecar.body": 0,
     "sidecar.llm": 0,
     "sidecar.replies": 0,
+    "sidecar.quota": 0,
+    "sidecar.extras": 0,
     "sidecar.pb": 0,
     "sidecar.settings*": 1,
     "sidecar.access": 1,
@@ -72,6 +74,7 @@ ONE_ROOM: dict[str, str] = {
     "sidecar.body": "words",
     "sidecar.llm": "words",
     "sidecar.replies": "words",
+    "sidecar.quota": "words",
     "sidecar.runtime": "object graph",
     "sidecar.parts": "object graph",
     "sidecar.wiring": "object graph",
@@ -171,6 +174,7 @@ INJECTED = {"time.time", "time.monotonic", "time.perf_counter", "random.random",
 
 # Sources whose tests stand somewhere else than at the mirrored place, and where.
 TESTED_IN: dict[str, str] = {
+    "sidecar.quota": "tests/engine/test_shared_limits.py",  # words alone
     "sidecar.standins.raw": "tests/standins/test_http.py",  # bytes are shown where they are sent
     "sidecar.standins.demo_policy": "tests/standins/test_demo.py",
 }

@@ -23,6 +23,7 @@ from sidecar.config.checks import Names, relations, unnameable
 from sidecar.config.files import read, read_files
 from sidecar.config.interpolate import interpolate
 from sidecar.config.merged import merged
+from sidecar.config.needs import missing
 from sidecar.config.places import Place, Problem, dotted, line_of, remove, within
 from sidecar.config.toml_lines import key_lines
 from sidecar.config.view import view
@@ -112,7 +113,7 @@ def load(path: Path, environ: Mapping[str, str], *, pipes: bool = True) -> Loade
     files = read_files(document, path.absolute().parent)
     taken_out += [found.place for found in files.problems]
     not_yet = list(unavailable(document))
-    problems = [*variables.problems, *files.problems, *_not_under(not_yet), *unnameable(names)]
+    problems = [*variables.problems, *files.problems, *_not_under(not_yet), *missing(document), *unnameable(names)]
     settings, wrong, refused = _validate(document)
     taken_out += refused
     problems += _not_said(wrong, [found.place for found in not_yet], taken_out=())

@@ -96,6 +96,8 @@ class Attempts:
                 target.budget.charge()
         self.tried += 1
         call.attempts += 1
+        if call.span is not None:
+            call.traceparent = call.span.attempt(target.name)
         self._target = target
         self._chances = chances
         self.last = None

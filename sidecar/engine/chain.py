@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sidecar.call import NO_DEADLINE, Outcome, Reply, Same, Sign, Step
 from sidecar.engine.answer import BUSY_RETRY_AFTER, THROTTLING, Answers, resting
 from sidecar.engine.timer import TICK
-from sidecar.errors import CircuitOpen, NotTranslatable, Overloaded, Refused
+from sidecar.errors import CircuitOpen, NotTranslatable, Overloaded, RateLimited, Refused
 from sidecar.policy.classify import BROKE
 from sidecar.policy.retry import after, backoff
 from sidecar.replies import let_go
@@ -175,7 +175,8 @@ class ChainRun:
         if service.limit is not None:
             refusal = await self._waits.draw(service.limit, service.name)
             if refusal is not None:
-                self._route.observer.refused_by_limit(self._call)
+                if isinstance(refusal, RateLimited):
+                    self._route.observer.refused_by_limit(self._call)
                 return refusal
         if service.concurrency is not None:
             try:

@@ -36,6 +36,7 @@ from sidecar.errors import (
     HeaderTooLarge,
     InternalError,
     Overloaded,
+    RateLimited,
     Refused,
     UpstreamError,
     UpstreamReset,
@@ -110,10 +111,11 @@ class Exchange:
                     return self._replied(shared)
             limit = route.limit
             if limit is not None:
-                if limit.take(self._call) > 0.0:
+                if limit.shared is not None or limit.take(self._call) > 0.0:
                     await self._queue(limit, route)
+                else:
+                    self._call.quotas = limit.bucket.quotas(limit.key_of(self._call))
                 self._drawn = limit
-                self._call.quotas = limit.bucket.quotas(limit.key_of(self._call))
             if route.concurrency is not None:
                 await self._enter(route)
             self._run = ChainRun(self._call, route, self._attempts, self._waits, self._engine.rng)
@@ -251,9 +253,11 @@ class Exchange:
 
     async def _queue(self, limit: Limit, route: Route) -> None:
         refusal = await self._waits.draw(limit, route.name)
+        shared = limit.shared is not None
+        self._call.quotas = self._waits.left if shared else limit.bucket.quotas(limit.key_of(self._call))
         if refusal is not None:
-            self._call.quotas = limit.bucket.quotas(limit.key_of(self._call))
-            self._observer.refused_by_limit(self._call)
+            if isinstance(refusal, RateLimited):
+                self._observer.refused_by_limit(self._call)
             raise refusal
 
     async def _enter(self, route: Route) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sidecar.policy.limiter import RateLimit
     from sidecar.policy.outlier import Addresses
     from sidecar.policy.rest import Rest
+    from sidecar.quota import SharedLimit, Taken
     from sidecar.settings import RetrySettings
 
 
@@ -45,18 +46,27 @@ class Limit:
     """A rate limit with the function that tells whose bucket a call draws on."""
 
     bucket: RateLimit
+    """Counts here; where it is `shared` it only says what the limit is."""
     key_of: Callable[[Call], str]
     max_wait: float
+    shared: SharedLimit | None = None
+    """Counts for all sidecars."""
 
     def take(self, call: Call) -> float:
         """0.0 and taken, or the wait in seconds and nothing taken. Of tokens the call's estimate is taken."""
-        tokens = call.llm.estimate if call.llm is not None and self.bucket.counts_tokens else 0
-        return self.bucket.take(self.key_of(call), 1.0, tokens)
+        return self.bucket.take(self.key_of(call), 1.0, self._tokens(call))
+
+    async def take_shared(self, shared: SharedLimit, call: Call) -> Taken:
+        """The same, of what all sidecars count in. Raises `Refused`."""
+        return await shared.take(self.key_of(call), 1.0, self._tokens(call))
 
     def used(self, call: Call, tokens: float) -> None:
         """So many tokens more than were taken have been used; a negative number is given back."""
         if tokens and self.bucket.counts_tokens:
-            self.bucket.correct(self.key_of(call), tokens)
+            (self.shared or self.bucket).correct(self.key_of(call), tokens)
+
+    def _tokens(self, call: Call) -> int:
+        return call.llm.estimate if call.llm is not None and self.bucket.counts_tokens else 0
 
     def refusal(self, name: str, wait: float) -> RateLimited:
         """The answer when there is no place within `max_wait`."""

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from sidecar.call import Step
-from sidecar.errors import DeadlineExceeded
+from sidecar.errors import DeadlineExceeded, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sidecar.engine.flights import Flight
     from sidecar.engine.route import Limit
     from sidecar.engine.timer import Timer
-    from sidecar.errors import Refused
     from sidecar.policy.concurrency import Concurrency
+    from sidecar.quota import Quota
 
 T = TypeVar("T")
 
@@ -29,6 +29,8 @@ class Waits:
     """The waits of one call; `total` is their sum in seconds, `steps` its timeline so far."""
 
     total = 0.0
+    left: list[Quota] | None = None
+    """What the shared limit that was drawn on last said of itself."""
 
     def __init__(self, call: Call, clock: Callable[[], float], timer: Timer) -> None:
         self._call = call
@@ -45,15 +47,23 @@ class Waits:
         self._over(began, name, why)
 
     async def draw(self, limit: Limit, name: str) -> Refused | None:
-        """Take from a rate limit that had no place, waiting at most its `max_wait`; the refusal when there was none."""
-        wait = limit.take(self._call)
+        """Take from a rate limit, waiting at most its `max_wait`; the refusal when there was no place."""
         give_up = min(self.clock() + limit.max_wait, self._call.deadline)
-        while wait > 0:
-            if self.clock() + wait > give_up:
-                return limit.refusal(name, wait)
-            await self.sleep(wait, name, "rate_limit")
-            wait = limit.take(self._call)
+        try:
+            while (wait := await self._take(limit)) > 0:
+                if self.clock() + wait > give_up:
+                    return limit.refusal(name, wait)
+                await self.sleep(wait, name, "rate_limit")
+        except Refused as nobody_counts:
+            return nobody_counts
         return None
+
+    async def _take(self, limit: Limit) -> float:
+        if limit.shared is None:
+            wait = limit.take(self._call)
+        else:
+            wait, self.left = await limit.take_shared(limit.shared, self._call)
+        return wait
 
     async def enter(self, concurrency: Concurrency, name: str) -> bool:
         """Take a slot, queueing at most `max_wait`."""

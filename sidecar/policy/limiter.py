@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from aiolimiter import AsyncLimiter
 
-from sidecar.call import Quota
+from sidecar.quota import Quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable

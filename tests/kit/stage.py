@@ -26,12 +26,14 @@ from sidecar.policy.concurrency import Concurrency
 from sidecar.policy.limiter import RateLimit
 from sidecar.policy.outlier import Addresses
 from sidecar.policy.rest import Rest
+from sidecar.quota import Quota, Taken
 from sidecar.settings import CircuitBreakerSettings, ConcurrencySettings, RateLimitSettings, RetrySettings
 from sidecar.upstreams.static import StaticUpstream
 from tests.kit.fakes import FakeRouteObserver, FakeTargetObserver, FakeUpstream, Transcript, hear_breaker
 
 if TYPE_CHECKING:
     from sidecar.call import Reply, Summary
+    from sidecar.quota import SharedLimit
 
 
 def rules(**told: Any) -> Rules:
@@ -84,9 +86,29 @@ def a_call(
     return call
 
 
-def limit(**told: Any) -> Limit:
+def limit(shared: SharedLimit | None = None, **told: Any) -> Limit:
     settings = RateLimitSettings(**told)
-    return Limit(RateLimit(settings, asyncio.get_running_loop().time), key_function(settings.key), settings.max_wait)
+    bucket = RateLimit(settings, asyncio.get_running_loop().time)
+    return Limit(bucket, key_function(settings.key), settings.max_wait, shared)
+
+
+class Elsewhere:
+    """A shared limit by what it is to say, in order: waits in seconds, or what it raises. Keeps what it heard."""
+
+    def __init__(self, *says: float | Exception) -> None:
+        self.says = list(says)
+        self.heard: list[tuple[object, ...]] = []
+
+    async def take(self, key: str, amount: float = 1.0, tokens: float = 0.0) -> Taken:
+        self.heard.append(("take", key, amount, tokens))
+        await asyncio.sleep(0.001)
+        said = self.says.pop(0) if self.says else 0.0
+        if isinstance(said, Exception):
+            raise said
+        return Taken(said, [Quota(10, 60.0, len(self.says), 1.0)])
+
+    def correct(self, key: str, tokens: float) -> None:
+        self.heard.append(("correct", key, tokens))
 
 
 def slots(most: int = 1, *, queue: int = 0, max_wait: float = 0.0) -> Concurrency:

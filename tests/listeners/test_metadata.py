@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sidecar.call import Facts, Quota, Reply, What
+from sidecar.call import Facts, Reply, What
 from sidecar.dialects.refusal import status_of
 from sidecar.errors import BodyTooLarge, NoRoute, RateLimited, UpstreamReset
 from sidecar.listeners.metadata import ReplyMetadata
+from sidecar.quota import Quota
 from tests.kit.stage import a_call
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sidecar.call import Quota
 from sidecar.listeners.quota_lines import QuotaLines
+from sidecar.quota import Quota
 
 
 def test_each_window_in_the_draft_s_fields_and_in_the_older_ones() -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sidecar.call import Admission, Quota
 from sidecar.policy.limiter import LOOKS, Limiter, RateLimit, Window, windows_of
+from sidecar.quota import Quota
 from sidecar.settings import RateLimitSettings
 
 if TYPE_CHECKING:
@@ -108,11 +108,6 @@ def test_the_burst_is_of_the_shortest_window() -> None:
     )
     shortest = Window(10, 1.0, 20).limiter()
     assert (shortest.max_rate, shortest.time_period) == (20, 2.0)
-
-
-async def test_a_limit_is_an_admission() -> None:
-    admission: Admission = limit(per_second=1)
-    assert admission.take("k") == 0.0
 
 
 async def test_all_windows_take_or_none_does(virtual_loop: VirtualTimeLoop) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.call import Quota
 from sidecar.policy.limiter import Limiter, RateLimit, Window, windows_of
+from sidecar.quota import Quota
 from sidecar.settings import RateLimitSettings
 from tests.kit.virtual_loop import VirtualTimeLoop, run
 
