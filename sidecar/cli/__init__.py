@@ -1,6 +1,7 @@
 """The command line: `sidecar COMMAND`."""
 
 import signal
+import sys
 
 __all__ = ["main"]
 
@@ -11,6 +12,9 @@ def main() -> None:
     Ctrl-C while modules are imported ends the process as SIGINT does by itself (a shell says 130): the traceback of an
     import helps nobody. Where SIGINT is ignored, as in the background of a script, it stays so.
     """
+    if sys.argv[1:2] == ["run"] and hasattr(signal, "SIGHUP"):
+        # "Read your file again" may come before it has been read; by itself the signal would end the process.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     heard = signal.getsignal(signal.SIGINT)
     if heard is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

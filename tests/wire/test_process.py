@@ -130,3 +130,25 @@ async def test_a_log_that_nobody_reads_costs_no_call(file: Path, gone: str) -> N
             assert await sidecar.ended() == 0
     if gone == "full":
         os.close(reading)
+
+
+async def test_a_hangup_before_the_file_has_been_read_ends_nothing(file: Path) -> None:
+    """The file is a pipe: whoever opens it to write has found the process about to read, its handlers not yet there."""
+    os.mkfifo(file)
+    process = await asyncio.create_subprocess_exec(
+        SIDECAR, "run", "-c", str(file), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(20):
+            pipe = await asyncio.to_thread(os.open, file, os.O_WRONLY)
+            process.send_signal(signal.SIGHUP)
+            os.write(pipe, (FREE + one(NOWHERE)).encode())
+            os.close(pipe)
+            assert process.stdout is not None
+            assert b"is ready" in await process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
