@@ -13,6 +13,8 @@ from sidecar.cli.web import PATIENCE, Web
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from sidecar.cli.web import Heard
+
 Document = dict[str, Any]
 
 USUAL = "http://127.0.0.1:7072"
@@ -68,12 +70,7 @@ class Admin:
     ) -> tuple[int, Document]:
         """The status as well, for those to whom several are fine."""
         body = json.dumps(document).encode() if document is not None else b"" if method == "POST" else None
-        try:
-            heard = self._web.ask(method, path, body, {"Content-Type": "application/json"} if body else None)
-        except Trouble as trouble:
-            if trouble.code == NOT_WELL:
-                raise Trouble(f"{trouble}. Is a sidecar running? --admin URL says where") from None
-            raise
+        heard = self._heard(method, path, body)
         try:
             told = json.loads(heard.body)
         except (ValueError, RecursionError):  # `[[[[…` is too deep for Python
@@ -83,6 +80,11 @@ class Admin:
         if heard.status not in fine:
             raise self._refusal(path, heard.status, told)
         return heard.status, told
+
+    def alive(self) -> bool:
+        """Does its loop turn? Whatever it thinks of its upstreams, and without a token."""
+        heard = self._heard("GET", "/livez", None)
+        return (heard.status, heard.body) == (200, b"ok\n")
 
     @contextmanager
     def understood(self) -> Iterator[None]:
@@ -94,6 +96,14 @@ class Admin:
             raise Trouble(
                 f"{self.url} is no sidecar, or one of a version that this one does not know ({what})"
             ) from error
+
+    def _heard(self, method: str, path: str, body: bytes | None) -> Heard:
+        try:
+            return self._web.ask(method, path, body, {"Content-Type": "application/json"} if body else None)
+        except Trouble as trouble:
+            if trouble.code == NOT_WELL:
+                raise Trouble(f"{trouble}. Is a sidecar running? --admin URL says where") from None
+            raise
 
     def _refusal(self, path: str, status: int, told: Document) -> Trouble:
         said = _error_of_ours(told).get("message")

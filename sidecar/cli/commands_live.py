@@ -21,14 +21,19 @@ def status(admin: AdminUrl = None, token: AdminToken = None, as_json: AsJson = F
 @app.command(cls=QuickCommand, rich_help_panel=LIVE)
 def health(
     everything: Annotated[bool, typer.Option("--all", help="Show every check and every upstream.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask only whether it lives: for who would restart it. Needs no token.")
+    ] = False,
     admin: AdminUrl = None,
     token: AdminToken = None,
     as_json: AsJson = False,
 ) -> None:
     """Show whether it is well, and what is not. Exit 1 when it is unhealthy; degraded is 0."""
-    from sidecar.cli.health import health as work
+    from sidecar.cli import health as work
 
-    raise typer.Exit(work(admin, token, everything=everything, as_json=as_json))
+    if live:
+        raise typer.Exit(work.live(admin, everything=everything, as_json=as_json))
+    raise typer.Exit(work.health(admin, token, everything=everything, as_json=as_json))
 
 
 @app.command(cls=QuickCommand, rich_help_panel=LIVE)

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from sidecar.cli.admin_client import Admin
 from sidecar.cli.output import print_json, print_line, print_table
-from sidecar.cli.trouble import NOT_WELL
+from sidecar.cli.trouble import BAD_USAGE, NOT_WELL, Trouble
 from sidecar.cli.upstreams import upstream_table
 
 if TYPE_CHECKING:
     from sidecar.cli.admin_client import Document
 
 STYLES = {"healthy": "bold green", "degraded": "bold yellow", "unhealthy": "bold red"}
+
+LIVE_PATIENCE = 3.0
+"""Seconds of silence after which a sidecar counts as stuck: less than the five that container engines and kubelets are
+usually told to wait, so that they hear why."""
 
 
 def health(url: str | None, token: str | None, *, everything: bool = False, as_json: bool = False) -> int:
@@ -35,6 +39,23 @@ def health(url: str | None, token: str | None, *, everything: bool = False, as_j
         print_line()
         print_table(table[0], table[1:])
     return exit_code(answer)
+
+
+def live(url: str | None, *, everything: bool = False, as_json: bool = False) -> int:
+    """For who restarts what does not live. Open breakers, resting targets and a drain are no reason to: 0.
+
+    Any listener but the gRPC one will do. Exit code 1: no answer, none within `LIVE_PATIENCE`, or not a sidecar's.
+    """
+    if everything:
+        raise Trouble("--live asks one thing, and --all everything: choose", BAD_USAGE)
+    admin = Admin(url, timeout=LIVE_PATIENCE)
+    if not admin.alive():
+        raise Trouble(f"{admin.url} is no sidecar: its /livez says something else than ok")
+    if as_json:
+        print_json({"status": "alive"})
+    else:
+        print_line("alive", STYLES["healthy"])
+    return 0
 
 
 def ask_health(admin: Admin) -> Document:

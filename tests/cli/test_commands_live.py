@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tests.kit.running import Running
 
 COMMANDS = (
-    ["status"], ["health"], ["circuits"], ["reset"], ["reload"], ["log-level", "info"], ["trace", "x"],
+    ["status"], ["health"], ["health", "--live"], ["circuits"],
+    ["reset"], ["reload"], ["log-level", "info"], ["trace", "x"],
 )  # fmt: skip
 
 SLOW = {"aiohttp", "asyncio", "grpc", "orjson", "pydantic", "rich", "sidecar.config", "sidecar.settings", "uvloop"}
@@ -50,7 +51,7 @@ async def typed(sidecar: Running, monkeypatch: pytest.MonkeyPatch, *arguments: s
     return ended.value.code
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 async def test_each_answers_in_json(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from sidecar.cli.health import health
+from sidecar.cli.health import health, live
 from sidecar.cli.trouble import Trouble
-from tests.kit.asked import asked, governed
-from tests.kit.blunt import blunt, json_answer
+from tests.kit.addresses import free_port
+from tests.kit.asked import NOWHERE, asked, governed
+from tests.kit.blunt import answer, blunt, json_answer
+from tests.kit.running import one, running
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BESIDE = """
 [static.sorry]
@@ -69,3 +76,75 @@ async def test_what_a_check_says_cannot_steer_the_terminal(capsys: pytest.Captur
     async with blunt(json_answer(said)) as there:
         told = await asked(capsys, health, there.url, None)
     assert told.lines[-1] == r"target x\x1b[2J  rests: \x9b31m\r\nok"
+
+
+async def test_it_lives_whatever_its_upstreams_do_and_while_it_drains(capsys: pytest.CaptureFixture[str]) -> None:
+    async with governed() as sidecar:
+        sidecar.runtime.breakers()["a"].force_open()
+        assert (await asked(capsys, health, sidecar.admin, None)).code == 1
+        told = await asked(capsys, live, sidecar.admin)
+        as_json = await asked(capsys, live, sidecar.admin, as_json=True)
+        caller = await sidecar.caller()
+        sidecar.daemon.stop()
+        draining = await asked(capsys, live, sidecar.admin)
+        await caller.close()
+    assert (told.code, told.out, told.err) == (0, "alive\n", "")
+    assert as_json.document == {"status": "alive"}
+    assert (draining.code, draining.out) == (0, "alive\n")
+
+
+async def test_any_listener_tells_that_it_lives_and_none_wants_a_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A container's file may have the admin listener off, on a unix socket, or behind a token."""
+    listen = f"""
+[listen]
+http = "127.0.0.1:0"
+http_token = "callers-token"
+admin = "unix:{tmp_path}/admin.sock"
+probe = "0.0.0.0:0"
+[admin]
+token = "admins-token"
+"""
+    async with running(one(NOWHERE, path="/shop/*", more=listen)) as sidecar:
+        addresses = sidecar.daemon.addresses
+        assert addresses["probe"].startswith("0.0.0.0:")
+        for address in (sidecar.url, addresses["admin"], addresses["probe"]):
+            assert (await asked(capsys, live, address)).out == "alive\n"
+
+
+async def test_the_address_is_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with governed() as sidecar:
+        monkeypatch.setenv("SIDECAR_LISTEN_ADMIN", sidecar.daemon.addresses["admin"])
+        assert (await asked(capsys, live, None)).code == 0
+
+
+async def test_who_does_not_answer_does_not_live(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Trouble, match="Connection refused") as nobody:
+        await asked(capsys, live, f"127.0.0.1:{free_port()}")
+    assert nobody.value.code == 1
+    monkeypatch.setattr("sidecar.cli.health.LIVE_PATIENCE", 0.05)
+    async with blunt(b"", hangs=True) as there:
+        with pytest.raises(Trouble, match="no word within the time") as stuck:
+            await asked(capsys, live, there.url)
+    assert stuck.value.code == 1
+
+
+@pytest.mark.parametrize(
+    "said", [answer(b"<html>hello"), answer(b"ok\n", "404 Not Found"), answer(b"not ok\n", "503 Service Unavailable")]
+)
+async def test_that_somebody_else_lives_does_not_count(said: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    async with blunt(said) as there:
+        with pytest.raises(Trouble, match="is no sidecar") as raised:
+            await asked(capsys, live, there.url)
+    assert raised.value.code == 1
+
+
+async def test_one_asks_for_all_or_for_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Trouble, match="choose") as raised:
+        await asked(capsys, live, None, everything=True)
+    assert raised.value.code == 2
