@@ -141,7 +141,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "sidecar.cli",
     ),
     "prometheus_client": ("sidecar.telemetry",),
-    "pybreaker": ("sidecar.policy.breaker",),
+    "pybreaker": ("sidecar.policy.circuit",),
     "pydantic": ("sidecar.settings*", "sidecar.config"),
     "pydantic_core": ("sidecar.settings*", "sidecar.config"),
     "redis": ("sidecar.stores",),

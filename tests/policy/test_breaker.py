@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pybreaker
 import pytest
 
 from sidecar.errors import CircuitOpen
-from sidecar.policy.breaker import Breaker, BreakerOpen
+from sidecar.policy.circuit import BreakerOpen
 from tests.kit.breakers import breaker, half_open, play
 from tests.kit.clock import Clock
+
+if TYPE_CHECKING:
+    from sidecar.policy.breaker import Breaker
 
 # Closed: when it opens.
 

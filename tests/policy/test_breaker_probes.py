@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.policy.breaker import Breaker, BreakerOpen
+from sidecar.policy.breaker import Breaker
+from sidecar.policy.circuit import BreakerOpen
 from sidecar.settings import CircuitBreakerSettings
 from tests.kit.breakers import breaker, half_open, play
 from tests.kit.clock import Clock

@@ -7,7 +7,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sidecar.policy.breaker import Breaker, BreakerOpen, Permit
+from sidecar.policy.breaker import Breaker, Permit
+from sidecar.policy.circuit import BreakerOpen
 from sidecar.settings import CircuitBreakerSettings
 from tests.kit.clock import Clock
 
