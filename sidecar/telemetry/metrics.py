@@ -43,6 +43,7 @@ WATCHED: dict[str, tuple[str, tuple[str, ...]]] = {
     "circuit_breaker_state": ("0 closed, 1 half-open, 2 open.", ("service",)),
     "sidecar_connections": ("Open connections of callers.", ("listener",)),
     "sidecar_upstream_connections": ("Open connections to an upstream.", ("upstream", "state")),
+    "sidecar_target_ready": ("1 while calls of the route may be sent to it.", ("route", "upstream")),
 }
 """Gauges that are read from their owner when somebody scrapes."""
 
