@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import orjson
 from aiohttp import web
 
-from sidecar.admin import answers
+from sidecar.admin import answers, page
 from sidecar.admin.auth import NotFound, guarded, refusing
 from sidecar.admin.describing import read_description
 from sidecar.admin.events import QUIET, EventStream
@@ -41,13 +41,14 @@ INDEX = {
 
 def admin_app(view: AdminView, *, quiet: float = QUIET) -> web.Application:
     """The admin listener; `quiet` is how long (seconds) an event stream stays without a comment."""
-    app = web.Application(middlewares=[refusing(), guarded(view)], client_max_size=LONGEST_BODY)
+    app = web.Application(middlewares=[refusing(), guarded(view, page.tokenless)], client_max_size=LONGEST_BODY)
     api = _Api(view)
     events = EventStream(view, quiet)
     app.on_shutdown.append(events.end)
     app.add_routes(
         [
             web.get("/", api.index),
+            web.get(page.UNDER + "{name:.+}", page.static),
             web.get("/livez", api.livez),
             web.get("/readyz", api.readyz),
             web.get("/health", api.health),
@@ -76,8 +77,13 @@ class _Api:
     def __init__(self, view: AdminView) -> None:
         self._view = view
 
-    async def index(self, _: web.Request) -> web.Response:
-        return respond(answers.as_json({**INDEX, "version": self._view.version}))
+    async def index(self, request: web.Request) -> web.Response:
+        """The paths for a program that asks for JSON, for everybody else the dashboard."""
+        if not page.wants_json(request):
+            return await page.index(request)
+        answer = respond(answers.as_json({**INDEX, "version": self._view.version}))
+        answer.headers["Vary"] = "Accept"
+        return answer
 
     async def livez(self, _: web.Request) -> web.Response:
         return respond(answers.livez())

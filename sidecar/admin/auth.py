@@ -1,7 +1,7 @@
 """Who may use the admin listener, and how a refusal looks.
 
 - A foreign `Host` or, on a change, a foreign `Origin`: 403, as on the http listener.
-- `/livez` and `/readyz` never need a token.
+- `/livez` and `/readyz` never need a token, nor do the dashboard's own files.
 - With a token set, every change needs it as `Authorization: Bearer`; off loopback
   every read as well. 401 without one, 403 for a wrong one.
 - With no token set, on loopback everybody on the machine may read and change: that
@@ -25,6 +25,8 @@ from sidecar.errors import ConfigError, ForbiddenHost, ForbiddenOrigin, Forbidde
 from sidecar.ids import Ids, sane
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp.typedefs import Handler, Middleware
 
     from sidecar.admin.view import AdminView
@@ -49,8 +51,8 @@ class NotFound(Refused):
     type = "not_found"
 
 
-def guarded(view: AdminView) -> Middleware:
-    """Lets a request pass that may; raises `Refused`."""
+def guarded(view: AdminView, tokenless: Callable[[web.Request], bool] = lambda _: False) -> Middleware:
+    """Lets a request pass that may; raises `Refused`. `tokenless` says what everybody may read."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -64,7 +66,8 @@ def guarded(view: AdminView) -> Middleware:
             origin = headers["Origin"].encode("utf-8", "surrogateescape")
             if not origin_allowed(origin, access.origins):
                 raise ForbiddenOrigin("this Origin may not change anything: add it to listen.origins if it should")
-        if (change or not access.loopback) and request.path not in TOKENLESS:
+        free = request.path in TOKENLESS or (not change and tokenless(request))
+        if (change or not access.loopback) and not free:
             _check_token(access.token, headers.get("Authorization", ""), needed=not access.loopback)
         return await handler(request)
 

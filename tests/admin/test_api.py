@@ -25,7 +25,7 @@ async def ask(admin: aiohttp.ClientSession, path: str, method: str = "GET", **mo
 
 
 async def test_the_index_names_the_paths(admin: aiohttp.ClientSession) -> None:
-    status, told = await ask(admin, "/")
+    status, told = await ask(admin, "/", headers={"Accept": "application/json"})
     assert status == 200
     assert "/health" in told["read"]
     assert "POST /reload" in told["change"]

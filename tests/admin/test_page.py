@@ -1,0 +1,172 @@
+"""The dashboard's files as they are served; what they do in a browser is in tests/wire/test_page_*.py."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from yarl import URL
+
+from sidecar.admin.page import FOLDER, HEADERS, TYPES, UNDER, files
+from sidecar.admin.view import Access
+from tests.kit.tools import tool
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from tests.kit.fake_view import FakeView
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+SCRIPTS = sorted(FOLDER.glob("*.js"))
+
+
+@pytest.mark.parametrize("accept", [BROWSER, "*/*", "text/html", "application/json;q=0.5, text/html", "", "no/such"])
+async def test_people_get_the_page(admin: aiohttp.ClientSession, accept: str) -> None:
+    async with admin.get("/", headers={"Accept": accept}) as answer:
+        assert answer.status == 200
+        assert answer.content_type == "text/html"
+        assert answer.headers["Vary"] == "Accept"
+        assert "<!doctype html>" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json", "application/json, text/plain, */*", "Application/JSON;q=1.0, text/html;q=0.9"]
+)
+async def test_programs_get_the_paths(admin: aiohttp.ClientSession, accept: str) -> None:
+    async with admin.get("/", headers={"Accept": accept}) as answer:
+        assert answer.headers["Vary"] == "Accept"
+        assert "/health" in (await answer.json())["read"]
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json;q=much", "application/json;q=0, */*", ";;q=1,,", "application/json" * 99]
+)
+async def test_an_accept_that_asks_for_nothing_is_a_persons(admin: aiohttp.ClientSession, accept: str) -> None:
+    async with admin.get("/", headers={"Accept": accept}) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/html")
+
+
+@pytest.mark.parametrize("name", sorted(files()))
+async def test_each_file_has_its_type_and_strict_headers(admin: aiohttp.ClientSession, name: str) -> None:
+    path = "/" if name == "index.html" else UNDER + name
+    async with admin.get(path) as answer:
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] == TYPES[Path(name).suffix]
+        assert {key: answer.headers[key] for key in HEADERS} == HEADERS
+        assert await answer.read() == (FOLDER / name).read_bytes()
+
+
+def test_the_content_policy_lets_nothing_in_and_nobody_frame_it() -> None:
+    policy = HEADERS["Content-Security-Policy"]
+    assert policy.startswith(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    )
+    assert "unsafe" not in policy
+    assert "*" not in policy
+
+
+async def test_a_browser_that_has_a_file_is_not_sent_it_again(admin: aiohttp.ClientSession) -> None:
+    for path in ("/", UNDER + "main.js"):
+        async with admin.get(path) as first:
+            etag = first.headers["ETag"]
+        for known in (etag, f'"other", W/{etag}', "*"):
+            async with admin.get(path, headers={"If-None-Match": known}) as again:
+                assert (again.status, again.headers["ETag"], await again.read()) == (304, etag, b"")
+                assert again.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
+        async with admin.get(path, headers={"If-None-Match": '"another"'}) as other:
+            assert other.status == 200
+
+
+async def test_head_tells_what_get_would(admin: aiohttp.ClientSession) -> None:
+    async with admin.head("/") as answer:
+        assert (answer.status, answer.headers["Content-Type"]) == (200, TYPES[".html"])
+        assert int(answer.headers["Content-Length"]) == len(files()["index.html"].body)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/", "/static/nothing.js", "/static/../page.py", "/static/..%2fpage.py", "/static/%2e%2e/page.py",
+        "/static/..%5cpage.py", "/static//etc/passwd", "/static/%2fetc%2fpasswd", "/static/vendor", "/static/vendor/",
+        "/static/vendor/LICENSE-uPlot", "/static/index.html", "/static/main.js%00", "/static/main.js/", "/page.css",
+    ],
+)  # fmt: skip
+async def test_no_path_leads_anywhere_else(admin: aiohttp.ClientSession, path: str) -> None:
+    async with admin.get(URL(path, encoded=True)) as answer:
+        assert answer.status == 404
+        assert (await answer.json())["error"]["type"] == "not_found"
+
+
+@pytest.mark.parametrize("token", ["", "secret"])
+async def test_off_loopback_the_files_need_no_token_and_the_numbers_do(
+    admin: aiohttp.ClientSession, view: FakeView, token: str
+) -> None:
+    view.may = Access(token=token, loopback=False, check_host=False)
+    for path in ("/", UNDER + "main.js", UNDER + "vendor/uPlot.esm.js"):
+        async with admin.get(path) as answer:
+            assert answer.status == 200
+    refused = 401 if token else 403
+    for path in ("/health", "/static/../health", "/static/%2e%2e/health"):
+        async with admin.get(URL(path, encoded=True)) as answer:
+            assert answer.status in {refused, 404}
+            assert "checks" not in await answer.text()
+    async with admin.get("/", headers={"Accept": "application/json"}) as answer:
+        assert answer.status == refused
+    async with admin.post(UNDER + "main.js") as answer:
+        assert answer.status == refused
+
+
+async def test_a_foreign_host_does_not_get_the_page(admin: aiohttp.ClientSession) -> None:
+    """A name that is made to resolve to 127.0.0.1 would be an origin of its own, with our buttons in it."""
+    async with admin.get("/", headers={"Host": "evil.example.com"}) as answer:
+        assert answer.status == 403
+
+
+def test_the_page_names_only_files_that_are_there() -> None:
+    html = files()["index.html"].body.decode()
+    named = re.findall(r'(?:src|href)="(?!#)([^"]+)"', html)
+    assert named
+    assert [name for name in named if name.removeprefix("static/") not in files()] == []
+    for script in SCRIPTS:
+        for name in re.findall(r'from "\./([^"]+)"', script.read_text()):
+            assert name in files(), f"{script.name} imports {name}"
+
+
+def test_nothing_of_the_page_is_inline_or_from_elsewhere() -> None:
+    html = files()["index.html"].body.decode()
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)", html)
+    for name, file in files().items():
+        if not name.startswith("vendor/"):
+            text = file.body.decode().replace("http://www.w3.org/2000/svg", "")
+            assert not re.search(r"https?://|//cdn", text), f"{name} names another host"
+
+
+def test_no_module_takes_html_from_text() -> None:
+    """The page's policy would refuse it, too (Trusted Types): a name with a tag in it is shown as it is."""
+    for script in SCRIPTS:
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|srcdoc", script.read_text()
+        )
+
+
+def test_what_a_module_exports_is_imported_by_another() -> None:
+    texts = {script.name: script.read_text() for script in SCRIPTS}
+    for name, text in texts.items():
+        for exported in re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", text, re.MULTILINE):
+            others = [
+                other for other, theirs in texts.items() if other != name and re.search(rf"\b{exported}\b", theirs)
+            ]
+            assert others, f"nobody uses {exported} of {name}"
+
+
+@pytest.mark.parametrize("script", [pytest.param(script, id=script.name) for script in SCRIPTS])
+def test_each_module_parses(script: Path) -> None:
+    kind = "commonjs" if script.name == "theme.js" else "module"
+    node = tool("node", package="nodejs")
+    command = [str(node), "--check", f"--input-type={kind}"]
+    done = subprocess.run(command, input=script.read_bytes(), capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr.decode()
