@@ -31,6 +31,7 @@ FLOORS: dict[str, int] = {
     "sidecar.access": 1,
     "sidecar.ids": 1,
     "sidecar.retry_after": 1,
+    "sidecar.turns": 1,
     "sidecar.http1": 1,
     "sidecar.dialects": 1,
     "sidecar.config": 2,
@@ -64,6 +65,9 @@ FLOORS: dict[str, int] = {
     "sidecar.reloading": 7,
     "sidecar.watching": 7,
     "sidecar.view": 7,
+    "sidecar.vitals": 7,
+    "sidecar.live": 7,
+    "sidecar.live_frames": 7,
     "sidecar.cli": 8,
     "sidecar.__main__": 9,
 }
@@ -97,6 +101,9 @@ ONE_ROOM: dict[str, str] = {
     "sidecar.reloading": "process",
     "sidecar.watching": "process",
     "sidecar.view": "process",
+    "sidecar.vitals": "process",
+    "sidecar.live": "process",
+    "sidecar.live_frames": "process",
 }
 # What a room may not use although it is lower. An upstream or a listener that knew the engine or a policy could make a
 # second attempt loop; the engine turns no wire.
@@ -161,11 +168,13 @@ TASKS: dict[str, str] = {
     "sidecar.listeners.grpc": "one read of a message, which all attempts of a call share",
     "sidecar.upstreams.reflection": "one for each grpc upstream, until it has answered: calls wait for none of it",
     "sidecar.upstreams.health": "one for each checked upstream",
+    "sidecar.stores.news_wire": "breaker news: one listens, one tells",
     "sidecar.accepting": "not on the data path",
     "sidecar.standins": "not on the data path",
     "sidecar.admin": "not on the data path",
     "sidecar.daemon": "the life of the process",
     "sidecar.listening": "an address that was left: its calls end in the background",
+    "sidecar.live": "one for all who listen to GET /live, while somebody does",
     "sidecar.cli": "not on the data path",
 }
 

@@ -1,0 +1,116 @@
+"""Carries breaker news over Redis' publish and subscribe: one task listens, one tells.
+
+Nothing is stored, so who was away has missed it, and who comes back hears nothing old.
+No call waits for any of this. Without Redis each sidecar is as it would be alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from sidecar.stores.news_message import CHANNEL
+from sidecar.stores.redis_client import AWAY, client, why
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sidecar.settings import RedisSettings
+    from sidecar.stores.news import BreakerNews
+
+log = logging.getLogger("sidecar")
+
+PATIENCE = 1.0
+"""Seconds for an answer."""
+QUIET = 15.0
+"""Seconds of silence after which Redis is asked whether it is there, and again until it is believed to be gone."""
+FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0
+"""Seconds before it is tried again, doubling; half of it is chance, since a whole fleet loses the same Redis."""
+
+
+class NewsWire:
+    """The connection of `news` with other sidecars: two, as Redis answers no command where somebody listens."""
+
+    def __init__(
+        self, settings: RedisSettings, news: BreakerNews, rng: Callable[[], float], *, quiet: float = QUIET
+    ) -> None:
+        self.news = news
+        self.listens = False
+        """Whether what others tell arrives here now."""
+        self._rng = rng
+        self._quiet = quiet
+        self._redis = client(settings, timeout=PATIENCE)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._told_of_loss = False
+
+    def start(self) -> None:
+        """Once; again it does nothing."""
+        if not self._tasks:
+            self._tasks = [
+                asyncio.create_task(self._listen(), name="breaker news heard"),
+                asyncio.create_task(self._tell(), name="breaker news told"),
+            ]
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._redis.aclose()
+
+    async def _listen(self) -> None:
+        wait = FIRST_WAIT
+        while True:
+            try:
+                await self._hear_until_it_is_too_much()
+                wait = 1.0
+            except AWAY as error:
+                wait = FIRST_WAIT if self.listens else min(2 * wait, LONGEST_WAIT)
+                self._lost(error)
+            finally:
+                self.listens = False
+            await asyncio.sleep(wait * (1 + self._rng()) / 2)
+
+    async def _hear_until_it_is_too_much(self) -> None:
+        """Raises one of `AWAY`. A fresh connection has nothing of what waited for the one before."""
+        listening = self._redis.pubsub()
+        try:
+            await listening.subscribe(CHANNEL)
+            asked = False
+            while True:
+                said = await listening.get_message(timeout=self._quiet)
+                if said is None:
+                    if asked:
+                        raise TimeoutError(f"it says nothing for {2 * self._quiet:.0f} s")
+                    asked = True
+                    await listening.ping()
+                    continue
+                asked = False
+                if said["type"] == "subscribe":
+                    self._found()
+                elif said["type"] == "message" and not self.news.hear(said["data"]):
+                    return
+        finally:
+            await listening.aclose()  # type: ignore[no-untyped-call]  # redis-py's
+
+    async def _tell(self) -> None:
+        while True:
+            message = await self.news.next()
+            try:
+                await self._redis.publish(CHANNEL, message)
+            except AWAY:
+                self.news.sent(arrived=False)
+            else:
+                self.news.sent(arrived=True)
+
+    def _found(self) -> None:
+        self.listens = True
+        if self._told_of_loss:
+            self._told_of_loss = False
+            log.info("breaker news are heard again")
+
+    def _lost(self, error: BaseException) -> None:
+        """Said once, until it is heard again."""
+        if not self._told_of_loss:
+            self._told_of_loss = True
+            log.warning("breaker news are not heard: %s", why(error))
