@@ -155,6 +155,7 @@ class Daemon:
         assert self._listening is not None
         listening, limits = self._listening, self.view.runtime.settings.limits
         self.view.draining = True
+        self.view.live.changed()
         listening.health.serving = False
         ends = self._clock() + limits.drain
         log.info("draining", extra={"fields": {"connections": self._connections.count, "rpcs": listening.rpcs}})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sidecar.config import load
@@ -105,18 +106,22 @@ class Reloading:
             files = error.files or {path: self._seen.get(path, "") for path in self._files}
             self._have_read(self._seen[str(view.loaded.path)], files, refused=True)
             mistakes = [str(mistake) for mistake in error.mistakes]
+            view.reloaded("failure", mistakes=[asdict(mistake) for mistake in error.mistakes])
             telemetry.reloaded("failure", before.engine.generation, mistakes=mistakes)
             log.error("the policy file was not taken: %s", error)  # noqa: TRY400 - the mistakes say it all
             raise
         except Exception as error:
             view.stale = f"an error of ours: {error!r}"
+            ours = Mistake(str(view.loaded.path), 0, "", "an error of ours: see the log")
+            view.reloaded("failure", mistakes=[asdict(ours)])
             telemetry.reloaded("failure", before.engine.generation)
             raise
+        view.reloaded("success", difference=changed)
         told = {key: value for key, value in changed.items() if key != "generation"}
         telemetry.reloaded("success", view.runtime.engine.generation, **told)
         log.info("the policy file was taken", extra={"fields": changed})
-        async with view.live:
-            view.live.notify_all()
+        async with view.went_live:
+            view.went_live.notify_all()
         return changed
 
     async def _swap(self, before: Runtime, *, by_itself: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from sidecar.admin.view import Access
 from sidecar.config import redacted
 from sidecar.config.listeners import LISTENERS
 from sidecar.described import described
-from sidecar.explaining import Explainer, shown_match
+from sidecar.explaining import Explainer
+from sidecar.live import Live
 from sidecar.telemetry import process_log
+from sidecar.vitals import limit_numbers, matches, without_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from sidecar.engine.route import Target
     from sidecar.policy.breaker import Breaker
     from sidecar.runtime import Runtime, Switch
-    from sidecar.telemetry.events import Events
+    from sidecar.telemetry.events import Events, Listening
     from sidecar.telemetry.observers import Telemetry
 
 Json = dict[str, Any]
@@ -44,8 +47,16 @@ class View:
     addresses: dict[str, str] = field(default_factory=dict)
     """Listener to the address where it really listens."""
     configured: bool = True
-    live: asyncio.Condition = field(default_factory=asyncio.Condition)
+    went_live: asyncio.Condition = field(default_factory=asyncio.Condition)
     """Told when another configuration is live."""
+    last_reload: Json | None = None
+    """When it was (`at`, Unix time), its `result`, and the `difference` or the `mistakes`."""
+    wall: Callable[[], float] = time.time
+    live: Live = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.live = Live(self, self.wall)
+        self._access: tuple[Runtime, str, Access] | None = None
 
     @property
     def runtime(self) -> Runtime:
@@ -67,10 +78,20 @@ class View:
             target.static or target.would_admit(now) for route in routes for target in route.everywhere()
         )
 
+    def reloaded(self, result: str, **what: object) -> None:
+        """A reload has ended, and those who watch are told."""
+        self.last_reload = {"at": round(self.wall(), 3), "result": result, **what}
+        self.live.changed()
+
     def access(self) -> Access:
-        settings = self.runtime.settings
+        runtime = self.runtime
+        settings = runtime.settings
         address = self.addresses.get("admin", settings.listen.admin)
-        return Access.at(address, settings.admin.token, allowed_hosts(self.runtime), allowed_origins(self.runtime))
+        known = self._access
+        if known is None or known[0] is not runtime or known[1] != address:  # each frame of a stream asks for it
+            hosts, origins = allowed_hosts(runtime), allowed_origins(runtime)
+            known = self._access = runtime, address, Access.at(address, settings.admin.token, hosts, origins)
+        return known[2]
 
     def checks(self) -> Mapping[str, str]:
         checks = {"config": f"stale: {self.stale}" if self.stale else "ok"}
@@ -113,17 +134,19 @@ class View:
     def _breaker(self, name: str) -> Breaker:
         return self.runtime.breakers()[name]
 
-    def routes(self) -> Json:
+    async def routes(self) -> Json:
+        runtime = self.runtime
+        matched = await matches(runtime, self.loaded.secrets)
         now = self.clock()
         return {
             route.name: {
-                "match": shown_match(resolved, self.loaded.secrets),
+                "match": matched[route.name],
                 "chain": _chain(route.targets, now),
                 "weights": None if route.weights is None else list(route.weights),
                 "deadline": resolved.deadline or None,
                 "idempotent": route.idempotent,
             }
-            for route, resolved in zip(self.runtime.routes, self.runtime.resolved.routes, strict=True)
+            for route, resolved in zip(runtime.routes, runtime.resolved.routes, strict=True)
         }
 
     def models(self) -> Json:
@@ -151,7 +174,7 @@ class View:
             service, breaker = services.get(name), breakers.get(name)
             shown[name] = {
                 "protocol": upstream.settings.protocol,
-                "urls": [_without_userinfo(url) for url in upstream.urls],
+                "urls": [without_userinfo(url) for url in upstream.urls],
                 "circuit_breaker": of_models.get(name) or (None if breaker is None else breaker.state),
                 "resting": resting.get(name, {}),
                 "connections": [asdict(pool.stats()) for pool in service.pools] if service is not None else [],
@@ -161,7 +184,7 @@ class View:
         return shown
 
     def rate_limits(self) -> Json:
-        return {name: limit.snapshot() for name, limit in self.runtime.parts.of("limit")}
+        return {name: limit_numbers(limit) for name, limit in self.runtime.parts.of("limit")}
 
     def listeners(self) -> Json:
         return {name: self.addresses[name] for name in LISTENERS if name in self.addresses}
@@ -174,14 +197,20 @@ class View:
 
     async def wait_config(self, wanted: str, timeout: float) -> bool:  # noqa: ASYNC109 - the caller's own wish
         try:
-            async with asyncio.timeout(timeout), self.live:
-                await self.live.wait_for(lambda: self.loaded.hash == wanted)
+            async with asyncio.timeout(timeout), self.went_live:
+                await self.went_live.wait_for(lambda: self.loaded.hash == wanted)
         except TimeoutError:
             return False
         return True
 
     def timeline(self, request_id: str) -> Json | None:
         return self.telemetry.timeline.find(request_id)
+
+    def newest_calls(self, most: int) -> list[Json]:
+        return [call.short() for call in self.telemetry.timeline.newest(most)]
+
+    def listen(self) -> Listening | None:
+        return self.live.listen()
 
     def explain(self, method: str, url: str, headers: Sequence[tuple[str, str]], model: str) -> Json:
         """By what is live, and how its targets are now. Raises `InvalidRequest`."""
@@ -244,9 +273,3 @@ def exposure(runtime: Runtime) -> str:
                 f"{address} is not loopback, a credential is injected, and neither http_token nor client_ca guards it"
             )
     return ""
-
-
-def _without_userinfo(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else url

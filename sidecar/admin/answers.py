@@ -45,8 +45,8 @@ def readyz(view: AdminView) -> Answer:
     return Answer(200, TEXT, b"ok\n")
 
 
-def health(view: AdminView) -> Answer:
-    """200 while calls can be served, well (`healthy`) or not (`degraded`); 503 when they cannot."""
+def judged(view: AdminView) -> tuple[str, dict[str, str]]:
+    """`healthy` or `degraded` while calls can be served, `unhealthy` when they cannot; and what was looked at."""
     checks = dict(view.checks())
     checks["process"] = "draining" if view.draining else "ok"
     checks["targets"] = "ok" if view.servable else "no target of any route can be tried"
@@ -56,6 +56,12 @@ def health(view: AdminView) -> Answer:
         status = "degraded"
     else:
         status = "healthy"
+    return status, checks
+
+
+def health(view: AdminView) -> Answer:
+    """200 while calls can be served, 503 when they cannot."""
+    status, checks = judged(view)
     document: Json = {
         "status": status,
         "timestamp": _now(),

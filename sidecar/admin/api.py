@@ -26,11 +26,14 @@ LONGEST_BODY = 64 << 10
 LONGEST_WAIT = 300.0
 """Seconds that `GET /config?wait=…` may last."""
 
+STALLED = 10.0
+"""Seconds after which who listens to `/live` and takes nothing is cut: a page that does not read is asleep."""
+
 INDEX = {
     "service": "sidecar",
     "read": [
         "/livez", "/readyz", "/health", "/metrics", "/circuit-breakers", "/routes", "/upstreams", "/models",
-        "/rate-limits", "/listeners", "/config", "/requests/{id}", "/events", "POST /explain",
+        "/rate-limits", "/listeners", "/config", "/requests", "/requests/{id}", "/events", "/live", "POST /explain",
     ],
     "change": [
         "POST /circuit-breakers/{name}/open", "POST /circuit-breakers/{name}/reset", "POST /reload",
@@ -39,12 +42,15 @@ INDEX = {
 }  # fmt: skip
 
 
-def admin_app(view: AdminView, *, quiet: float = QUIET) -> web.Application:
-    """The admin listener; `quiet` is how long (seconds) an event stream stays without a comment."""
+def admin_app(view: AdminView, *, quiet: float = QUIET, stalled: float = STALLED) -> web.Application:
+    """The admin listener; `quiet` is how long (seconds) an event stream stays without a comment, `stalled` how long one
+    that listens to `/live` may take nothing.
+    """
     app = web.Application(middlewares=[refusing(), guarded(view, page.tokenless)], client_max_size=LONGEST_BODY)
     api = _Api(view)
-    events = EventStream(view, quiet)
-    app.on_shutdown.append(events.end)
+    events = EventStream(view, view.events.listen, quiet)
+    live = EventStream(view, view.listen, quiet, stalled=stalled)
+    app.on_shutdown.extend((events.end, live.end))
     app.add_routes(
         [
             web.get("/", api.index),
@@ -55,14 +61,16 @@ def admin_app(view: AdminView, *, quiet: float = QUIET) -> web.Application:
             web.get("/metrics", api.metrics),
             web.get("/circuit-breakers", api.circuit_breakers),
             web.post("/circuit-breakers/{name:.+}/{move:open|reset|close}", api.move_breaker),
-            web.get("/routes", api.told(view.routes)),
+            web.get("/routes", api.routes),
             web.get("/upstreams", api.told(view.upstreams)),
             web.get("/models", api.told(view.models)),
             web.get("/rate-limits", api.told(view.rate_limits)),
             web.get("/listeners", api.told(view.listeners)),
             web.get("/config", api.config),
+            web.get("/requests", api.requests),
             web.get("/requests/{id:.+}", api.timeline),
             web.get("/events", events.handle, allow_head=False),
+            web.get("/live", live.handle, allow_head=False),
             web.post("/explain", api.explain),
             web.post("/reload", api.reload),
             web.post("/log-level", api.log_level),
@@ -124,6 +132,15 @@ class _Api:
             if not await self._view.wait_config(wanted, limit):
                 raise DeadlineExceeded("the configuration of that hash is not live yet")
         return respond(answers.as_json(await self._view.config()))
+
+    async def routes(self, _: web.Request) -> web.Response:
+        return respond(answers.as_json(await self._view.routes()))
+
+    async def requests(self, request: web.Request) -> web.Response:
+        limit = request.query.get("limit", "50")
+        if not (limit.isascii() and limit.isdecimal() and len(limit) < 10):
+            raise InvalidRequest("limit must be a number of calls")
+        return respond(answers.as_json({"requests": self._view.newest_calls(int(limit))}))
 
     async def timeline(self, request: web.Request) -> web.Response:
         wanted = unquote(request.rel_url.raw_path.removeprefix("/requests/"))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler, Middleware
 
-    from sidecar.admin.view import AdminView
+    from sidecar.admin.view import Access, AdminView
 
 log = logging.getLogger("sidecar.admin")
 
@@ -56,22 +56,26 @@ def guarded(view: AdminView, tokenless: Callable[[web.Request], bool] = lambda _
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        access = view.access()
-        headers = request.headers
-        host = headers.get("Host", "").encode("utf-8", "surrogateescape")
-        if access.check_host and not host_allowed(host, access.hosts):
-            raise ForbiddenHost("this Host is not one of ours: add it to listen.hosts if it should be")
-        change = request.method not in READS
-        if (change or "Upgrade" in headers) and "Origin" in headers:
-            origin = headers["Origin"].encode("utf-8", "surrogateescape")
-            if not origin_allowed(origin, access.origins):
-                raise ForbiddenOrigin("this Origin may not change anything: add it to listen.origins if it should")
-        free = request.path in TOKENLESS or (not change and tokenless(request))
-        if (change or not access.loopback) and not free:
-            _check_token(access.token, headers.get("Authorization", ""), needed=not access.loopback)
+        free = request.path in TOKENLESS or (request.method in READS and tokenless(request))
+        admit(view.access(), request, free=free)
         return await handler(request)
 
     return guard
+
+
+def admit(access: Access, request: web.Request, *, free: bool = False) -> None:
+    """Raises `Refused` for a request that may not pass. `free`: it needs no token."""
+    headers = request.headers
+    host = headers.get("Host", "").encode("utf-8", "surrogateescape")
+    if access.check_host and not host_allowed(host, access.hosts):
+        raise ForbiddenHost("this Host is not one of ours: add it to listen.hosts if it should be")
+    change = request.method not in READS
+    if (change or "Upgrade" in headers) and "Origin" in headers:
+        origin = headers["Origin"].encode("utf-8", "surrogateescape")
+        if not origin_allowed(origin, access.origins):
+            raise ForbiddenOrigin("this Origin may not change anything: add it to listen.origins if it should")
+    if (change or not access.loopback) and not free:
+        _check_token(access.token, headers.get("Authorization", ""), needed=not access.loopback)
 
 
 def _check_token(token: str, authorization: str, *, needed: bool) -> None:

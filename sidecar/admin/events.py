@@ -1,4 +1,4 @@
-"""`GET /events`: what happens, as server-sent events, until the listener leaves or we stop."""
+"""`GET /events` and `GET /live`: server-sent events, until the listener leaves, may listen no more, or we stop."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from sidecar.errors import Overloaded
+from sidecar.admin.auth import admit
+from sidecar.errors import Overloaded, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sidecar.admin.view import AdminView
     from sidecar.telemetry.events import Listening
 
@@ -25,15 +28,25 @@ HEADERS = {
 
 
 class EventStream:
-    """The open event streams of one listener."""
+    """The open event streams of one listener. `listen` gives a place, or None when too many listen already; who takes
+    nothing for `stalled` seconds is cut, None for never.
+    """
 
-    def __init__(self, view: AdminView, quiet: float = QUIET) -> None:
+    def __init__(
+        self,
+        view: AdminView,
+        listen: Callable[[], Listening | None],
+        quiet: float = QUIET,
+        stalled: float | None = None,
+    ) -> None:
         self._view = view
+        self._listen = listen
         self._quiet = quiet
+        self._stalled = stalled
         self._open: set[Listening] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        listening = self._view.events.listen()
+        listening = self._listen()
         if listening is None:
             raise Overloaded("too many listen to events already")
         self._open.add(listening)
@@ -42,8 +55,8 @@ class EventStream:
             with contextlib.suppress(ConnectionResetError):  # the listener left
                 await response.prepare(request)
                 await response.write(b": listening\n\n")
-                while frames := await self._next(listening):
-                    await response.write(frames)
+                while (frames := await self._next(listening)) and self._may(request):
+                    await self._write(response, frames, request)
             return response
         finally:
             self._open.discard(listening)
@@ -55,6 +68,23 @@ class EventStream:
                 return await listening.frames()
         except TimeoutError:
             return b": still here\n\n"
+
+    def _may(self, request: web.Request) -> bool:
+        """The token, or who may come at all, may have changed since the stream began: a reload is an event, too."""
+        try:
+            admit(self._view.access(), request)
+        except Refused:
+            return False
+        return True
+
+    async def _write(self, response: web.StreamResponse, frames: bytes, request: web.Request) -> None:
+        try:
+            async with asyncio.timeout(self._stalled):
+                await response.write(frames)
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError from None
 
     async def end(self, _: web.Application) -> None:
         """The admin listener stops: streams end at once instead of holding it."""

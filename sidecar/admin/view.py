@@ -2,7 +2,7 @@
 
 The runtime and the daemon implement it; the tests bring a fake. State comes as
 plain JSON values, so that the listener only decides who may see it and under
-which path. Every method answers at once but the two that are async.
+which path. Every method answers at once but those that are async.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sidecar.access import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sidecar.telemetry.events import Events
+    from sidecar.telemetry.events import Events, Listening
 
 Json = dict[str, Any]
 
@@ -87,7 +87,7 @@ class AdminView(Protocol):
     def reset_breaker(self, name: str) -> Json:
         """Close it, its window empty; its numbers. `KeyError`: there is none of that name."""
 
-    def routes(self) -> Json: ...
+    async def routes(self) -> Json: ...
 
     def models(self) -> Json: ...
 
@@ -105,6 +105,12 @@ class AdminView(Protocol):
 
     def timeline(self, request_id: str) -> Json | None:
         """The newest call of that id, if it is remembered."""
+
+    def newest_calls(self, most: int) -> list[Json]:
+        """At most so many of those that are remembered, in short, the newest one first."""
+
+    def listen(self) -> Listening | None:
+        """A place to hear the state, a pulse each second, and the events; None when too many listen already."""
 
     def explain(self, method: str, url: str, headers: Sequence[tuple[str, str]], model: str) -> Json:
         """What a call described so would meet now; nothing is sent. `InvalidRequest`: it is no request."""

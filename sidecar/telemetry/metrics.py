@@ -75,7 +75,7 @@ class MethodSeries:
 class RouteSeries:
     """The series of one route."""
 
-    __slots__ = ("_grpc", "_live", "_methods", "_metrics", "inflight", "name", "overhead")
+    __slots__ = ("_grpc", "_live", "_methods", "_metrics", "inflight", "name", "overhead", "refused")
 
     def __init__(self, metrics: Metrics, name: str) -> None:
         self._metrics = metrics
@@ -85,6 +85,8 @@ class RouteSeries:
         self.name = name
         self.inflight = metrics.inflight.child(name)
         self.overhead = metrics.overhead.child(name)
+        self.refused = 0
+        """Calls that were refused by us before any attempt: no metric, `GET /live` tells it."""
 
     def finished(self, method: bytes, status: int, seconds: float, overhead: float) -> None:
         """A call ended: `overhead` is its time (seconds) less waits and upstreams."""
@@ -267,6 +269,10 @@ class Metrics:
         if (series := self._targets.get((route, upstream))) is None:
             series = self._targets[route, upstream] = TargetSeries(self, route, upstream)
         return series
+
+    def routes(self) -> list[RouteSeries]:
+        """The series of all routes, and of calls that met none."""
+        return list(self._routes.values())
 
     def watch(self, name: str, read: Callable[[], Reading]) -> None:
         """Ask `read` for (label values, value) of a gauge in `WATCHED` at each scrape."""

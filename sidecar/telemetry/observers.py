@@ -14,6 +14,7 @@ from sidecar.call import Wire
 from sidecar.telemetry.access_log import CANCELLED
 from sidecar.telemetry.metrics import NO_ROUTE, OTHER_METHOD, STATES, category
 from sidecar.telemetry.series import OTHER
+from sidecar.telemetry.timeline import NO_REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from sidecar.telemetry.timeline import Timeline
 
 log = logging.getLogger("sidecar")
-
-_NO_REFUSALS = frozenset({"ok", "caller_left"})
-"""How a call without an attempt may end that we did not refuse: a static link answered, or nobody was left."""
 
 
 class Named(Protocol):
@@ -83,6 +81,7 @@ class Telemetry:
         status = refusal.http_status
         self.metrics.requests.child(OTHER_METHOD, NO_ROUTE, str(status)).value += 1
         self.metrics.errors.child(OTHER_METHOD, NO_ROUTE, category(status)).value += 1
+        self.metrics.route(NO_ROUTE).refused += 1
         fields = {"request_id": call.id, "status_code": status, "outcome": refusal.label, "why": refusal.message}
         log.info("unreadable request", extra={"fields": fields})
 
@@ -131,7 +130,10 @@ class RouteWatch:
             self._series.finished_grpc(method, call.code or CANCELLED, seconds, max(overhead, 0.0))
         telemetry.access_log.write(call, summary)
         telemetry.timeline.add(call, summary)
-        if telemetry.events.listeners and not call.attempts and summary.outcome not in _NO_REFUSALS:
+        if call.attempts or summary.outcome in NO_REFUSALS:
+            return
+        self._series.refused += 1
+        if telemetry.events.listeners:
             answer = {"status_code": call.status} if call.wire is Wire.HTTP else {"grpc_code": call.code}
             telemetry.events.tell("refusal", request_id=call.id, route=self._name, outcome=summary.outcome, **answer)
 

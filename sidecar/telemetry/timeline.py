@@ -1,4 +1,4 @@
-"""What happened to each of the last calls, for `GET /requests/{id}`.
+"""What happened to each of the last calls, for `GET /requests` and `GET /live`.
 
 A finished call costs one tuple and one append; text is made when somebody asks.
 Bodies, headers and queries are not kept.
@@ -7,10 +7,12 @@ Bodies, headers and queries are not kept.
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from sidecar.call import Wire
 from sidecar.telemetry.access_log import CANCELLED, LONGEST_PATH
+from sidecar.telemetry.metrics import CALLER_LEFT, NO_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
 
 KEPT = 1000
 """Calls that are remembered."""
+
+LONGEST_SHOWN = 200
+"""Characters of a path in a list of calls: fifty of them go out each second."""
+
+NO_REFUSALS = frozenset({"ok", "caller_left"})
+"""How a call without an attempt may end that we did not refuse: a static link answered, or nobody was left."""
 
 
 class Finished(NamedTuple):
@@ -42,20 +50,46 @@ class Finished(NamedTuple):
     bytes_out: int
     summary: Summary
 
+    @property
+    def refused(self) -> bool:
+        """By us, before any attempt."""
+        return not self.attempts and self.summary.outcome not in NO_REFUSALS
+
+    def short(self) -> Fields:
+        """One line of a list of calls; `at` is when it ended (Unix time), `ttfb` None where no byte came."""
+        summary = self.summary
+        return {
+            "id": self.id,
+            "at": round(self.ended, 3),
+            "protocol": "grpc" if self.code else "http",
+            "method": self.method.decode("latin-1"),
+            "path": self.path.decode("utf-8", "backslashreplace")[:LONGEST_SHOWN],
+            "route": self.route or NO_ROUTE,
+            "upstream": self.upstream,
+            "attempts": self.attempts,
+            **({"code": self.code} if self.code else {"status": self.status or CALLER_LEFT}),
+            "outcome": summary.outcome,
+            "seconds": round(summary.seconds, 6),
+            "ttfb": round(summary.ttfb, 6) or None,
+        }
+
 
 class Timeline:
     """The last `kept` calls; `wall` gives Unix time in seconds."""
 
-    __slots__ = ("_calls", "_timestamp", "_wall")
+    __slots__ = ("_calls", "_timestamp", "_wall", "ended")
 
     def __init__(self, wall: Callable[[], float], timestamp: Timestamp, kept: int = KEPT) -> None:
         self._wall = wall
         self._timestamp = timestamp
         self._calls: deque[tuple[object, ...]] = deque(maxlen=kept)
+        self.ended = 0
+        """Calls so far, those that are forgotten as well."""
 
     def add(self, call: Call, summary: Summary) -> None:
         http = call.wire is Wire.HTTP
         path = call.path if http else call.target
+        self.ended += 1
         # A plain tuple in the order of `Finished`: 100 ns, where a named one takes 450.
         self._calls.append(
             (
@@ -66,9 +100,18 @@ class Timeline:
             )
         )  # fmt: skip
 
+    @property
+    def full(self) -> bool:
+        """Calls are forgotten for new ones."""
+        return len(self._calls) == self._calls.maxlen
+
+    def newest(self, most: int = KEPT) -> list[Finished]:
+        """At most so many, the newest one first."""
+        return [Finished._make(kept) for kept in islice(reversed(self._calls), most)]
+
     def find(self, wanted: str) -> Fields | None:
         """The newest call of that request id, else of that correlation id; times in seconds."""
-        newest_first = [Finished._make(kept) for kept in reversed(self._calls)]
+        newest_first = self.newest()
         for found in newest_first:
             if found.id == wanted:
                 return self._told(found)

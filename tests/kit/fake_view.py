@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.admin.view import Access
 from sidecar.errors import ConfigError, InvalidRequest
-from sidecar.telemetry.events import Events
+from sidecar.telemetry.events import Events, frame
 from sidecar.telemetry.lines import Timestamp
 from sidecar.telemetry.metrics import Metrics
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sidecar.admin.view import Json
     from sidecar.errors import Mistake
+    from sidecar.telemetry.events import Listening
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -65,7 +66,7 @@ class FakeView:
         self.breakers[name]["state"] = "closed"
         return self.breakers[name]
 
-    def routes(self) -> Json:
+    async def routes(self) -> Json:
         if self.bug:
             raise self.bug
         return {"things": {"chain": ["store"]}}
@@ -97,6 +98,15 @@ class FakeView:
 
     def timeline(self, request_id: str) -> Json | None:
         return self.calls.get(request_id)
+
+    def newest_calls(self, most: int) -> list[Json]:
+        return list(self.calls.values())[-most:][::-1] if most else []
+
+    def listen(self) -> Listening | None:
+        listening = self.events.listen()
+        if listening is not None:
+            listening.keep(frame("state", {"version": self.version, "draining": self.draining}))
+        return listening
 
     def explain(self, method: str, url: str, headers: Sequence[tuple[str, str]], model: str) -> Json:
         if not url.startswith("/"):

@@ -1,0 +1,146 @@
+"""Traffic in numbers for people who watch: what was counted since the last look, and how long calls took.
+
+Counts are differences of the metrics that are there already, so they add up to
+them, and nothing more is counted where calls go. Latencies are of the calls that
+the timeline remembers: with more than 1,000 of them in the time, of the newest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from sidecar.telemetry.access_log import SERVER_FAULTS
+from sidecar.telemetry.metrics import NO_ROUTE, category
+from sidecar.turns import in_turns
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from sidecar.telemetry.lines import Fields
+    from sidecar.telemetry.metrics import Metrics
+    from sidecar.telemetry.series import Family, Number
+    from sidecar.telemetry.timeline import Finished
+
+RECENT = 10.0
+"""Seconds of calls that latencies are made of."""
+
+LOOKED_AT = 500
+"""Series that are read before calls have a turn: 0.1 ms."""
+
+TUNNEL = 101
+"""The status of a call that became a tunnel: how long it was open is no latency."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of one route: calls that ended; of them errors (5xx, 408, and the gRPC codes that are no caller's fault) and
+    those that were refused by us before any attempt; retries and fallbacks.
+    """
+
+    calls: int = 0
+    errors: int = 0
+    refused: int = 0
+    retries: int = 0
+    fallbacks: int = 0
+
+    def told(self) -> Fields:
+        return asdict(self)
+
+
+class Rates:
+    """What was counted since the last look, by route. The first look is at all that was ever counted."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._seen: dict[str, dict[tuple[str, ...], int]] = defaultdict(dict)
+
+    async def look(self) -> dict[str, Counts]:
+        """By route; what fits into no more series is `other`'s, as in the metrics."""
+        found: dict[str, Counts] = defaultdict(Counts)
+        metrics = self._metrics
+        async for (_, route, status), more in self._moved("http", metrics.requests):
+            counts = found[route]
+            counts.calls += more
+            if status.isdecimal() and category(int(status)) == "server":
+                counts.errors += more
+        async for (route, _, code), more in self._moved("grpc", metrics.grpc_requests):
+            counts = found[route]
+            counts.calls += more
+            if code in SERVER_FAULTS:
+                counts.errors += more
+        async for (route, *_), more in self._moved("retries", metrics.retries):
+            found[route].retries += more
+        async for (route, *_), more in self._moved("fallbacks", metrics.fallbacks):
+            found[route].fallbacks += more
+        refused = self._seen["refused"]
+        for series in metrics.routes():
+            if more := _more(refused, (series.name,), series.refused):
+                found[series.name].refused += more
+        return found
+
+    async def _moved(self, name: str, family: Family[Number]) -> AsyncIterator[tuple[tuple[str, ...], int]]:
+        """The series that have moved, and by how much."""
+        seen = self._seen[name]
+        if len(seen) > len(family.children):  # some were dropped by a reload
+            for gone in seen.keys() - family.children.keys():
+                del seen[gone]
+        async for some in in_turns(list(family.children.items()), LOOKED_AT):
+            for labels, number in some:
+                if more := _more(seen, labels, number.value):
+                    yield labels, more
+
+
+def _more(seen: dict[tuple[str, ...], int], labels: tuple[str, ...], now: int) -> int:
+    """By how much it has grown; one that is smaller was dropped and begun anew."""
+    before = seen.get(labels, 0)
+    if now == before:
+        return 0
+    seen[labels] = now
+    return now - before if now > before else now
+
+
+def counted(calls: Iterable[Finished]) -> dict[str, Counts]:
+    """The same of calls that are remembered, by what their steps tell."""
+    found: dict[str, Counts] = defaultdict(Counts)
+    for call in calls:
+        counts = found[call.route or NO_ROUTE]
+        counts.calls += 1
+        counts.errors += call.code in SERVER_FAULTS or (not call.code and category(call.status) == "server")
+        counts.refused += call.refused
+        target = ""
+        for step in call.summary.steps:
+            if step.kind != "wait":
+                counts.fallbacks += target not in ("", step.target)
+                counts.retries += target == step.target
+                target = step.target
+    return found
+
+
+def latencies(calls: Iterable[Finished]) -> dict[str, Fields]:
+    """Percentiles by route, seconds (nearest rank); None where there is nothing to tell."""
+    whole: dict[str, list[float]] = defaultdict(list)
+    first: dict[str, list[float]] = defaultdict(list)
+    for call in calls:
+        route = call.route or NO_ROUTE
+        if call.status != TUNNEL:
+            whole[route].append(call.summary.seconds)
+        if call.summary.ttfb > 0.0:
+            first[route].append(call.summary.ttfb)
+    told: dict[str, Fields] = {}
+    for route in whole.keys() | first.keys():
+        seconds, ttfb = sorted(whole[route]), sorted(first[route])
+        told[route] = {
+            **{f"p{percent}": nearest_rank(seconds, percent) for percent in (50, 95, 99)},
+            **{f"ttfb_p{percent}": nearest_rank(ttfb, percent) for percent in (50, 95)},
+        }
+    return told
+
+
+NO_LATENCY: Fields = dict.fromkeys(("p50", "p95", "p99", "ttfb_p50", "ttfb_p95"))
+
+
+def nearest_rank(ordered: Sequence[float], percent: int) -> float | None:
+    """The least of them that so many per cent do not exceed."""
+    return round(ordered[-(-percent * len(ordered) // 100) - 1], 6) if ordered else None
