@@ -14,7 +14,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from sidecar.live_frames import Frames
+from sidecar.live_frames import BEAT, Frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from sidecar.view import View
 
 log = logging.getLogger("sidecar")
-
-BEAT = 1.0
-"""Seconds between two pulses."""
 
 
 class Live:
@@ -72,7 +69,7 @@ class Live:
                 told = signs
                 self._tell(await frames.state())
             if self._newcomers:
-                first = await frames.state() + frames.first()
+                first = await frames.state() + await frames.first()
                 coming, self._newcomers = self._newcomers, []
                 self._settled += coming
                 for listening in coming:

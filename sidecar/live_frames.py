@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sidecar.admin.answers import judged
 from sidecar.telemetry.events import frame
-from sidecar.telemetry.pulse import NO_LATENCY, RECENT, Counts, Rates, counted, latencies
-from sidecar.vitals import Vitals, anatomy
+from sidecar.telemetry.pulse import NO_LATENCY, RECENT, TOTAL, Counts, Rates, counted, latencies, summed
+from sidecar.turns import in_turns
+from sidecar.vitals import SLICE, Vitals, anatomy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     from sidecar.runtime import Runtime
     from sidecar.telemetry.timeline import Finished
     from sidecar.view import View
-    from sidecar.vitals import Looked
 
 Json = dict[str, Any]
+
+BEAT = 1.0
+"""Seconds between two pulses."""
 
 MINUTE = 60.0
 """Seconds that a first pulse tells of, and that a route without calls stays in pulses."""
@@ -48,7 +52,7 @@ class Frames:
         timeline = self._view.telemetry.timeline
         self._ended = timeline.ended
         await self._rates.look()
-        await self._vitals.look(self._view.runtime, {})
+        await self._vitals.look(self._view.runtime)
         self._at = self._wall()
 
     def signs(self) -> tuple[object, ...]:
@@ -77,7 +81,7 @@ class Frames:
         }
         return frame("state", state)
 
-    def first(self) -> bytes:
+    async def first(self) -> bytes:
         """All that is known as of the last pulse, and the calls of the last minute as far as they are remembered."""
         timeline, now = self._view.telemetry.timeline, self._wall()
         newest = timeline.newest()
@@ -88,7 +92,7 @@ class Frames:
         counts = counted(recent)
         for name in counts:
             self._active[name] = max(self._active.get(name, 0.0), now + MINUTE)
-        return self._told(now, max(span, 1.0), counts, self._vitals.known, newest, len(recent))
+        return await self._told(now, max(span, BEAT), counts, self._vitals.known, newest, len(recent))
 
     async def pulse(self) -> bytes:
         """What has changed since the one before."""
@@ -97,50 +101,70 @@ class Frames:
         newest, ended = timeline.newest(), timeline.ended - self._ended
         self._ended = timeline.ended
         counts = await self._rates.look()
-        answered = Counter(call.upstream for call in newest[:ended] if call.upstream and not call.refused)
-        looked = await self._vitals.look(view.runtime, answered)
+        looked = await self._vitals.look(view.runtime)
         for name in counts:
             self._active[name] = now + MINUTE
         self._active = {name: until for name, until in self._active.items() if until > now}
         seconds, self._at = now - self._at, now
-        return self._told(now, seconds, counts, looked, newest, ended)
+        return await self._told(now, max(seconds, 0.0), counts, looked, newest, ended)
 
-    def _told(
+    async def _told(
         self,
         now: float,
         seconds: float,
         counts: Mapping[str, Counts],
-        looked: Looked | Mapping[str, Mapping[str, Json]],
+        looked: Mapping[str, Mapping[str, Json | None]],
         newest: Sequence[Finished],
         ended: int,
     ) -> bytes:
         """`newest` are the calls that are remembered, the newest one first; `ended` of them are to be told."""
+        took = latencies(call for call in newest if call.ended >= now - RECENT)
+        await asyncio.sleep(0)
         status, checks = judged(self._view)
+        await asyncio.sleep(0)
+        routes = await self._routes(counts, took, self._serving(newest[:ended]))
         shown = newest[: min(ended, SHOWN)]
         pulse = {
             "at": round(now, 3),
             "seconds": round(seconds, 3),
             "health": {"status": status, "checks": {name: said for name, said in checks.items() if said != "ok"}},
-            "routes": self._routes(counts, latencies(call for call in newest if call.ended >= now - RECENT)),
+            "routes": routes,
+            "total": {
+                **summed(counts.values()).told(),
+                "inflight": sum(route["inflight"] for route in routes.values()),
+                **took.get(TOTAL, NO_LATENCY),
+            },
             **looked,
             "calls": [call.short() for call in reversed(shown)],
             "more_calls": ended - len(shown),
         }
+        await asyncio.sleep(0)
         return frame("pulse", pulse)
 
-    def _routes(self, counts: Mapping[str, Counts], took: Mapping[str, Json]) -> Json:
+    async def _routes(
+        self, counts: Mapping[str, Counts], took: Mapping[str, Json], serving: Mapping[str, Mapping[str, int]]
+    ) -> Json:
         under_way = self._view.telemetry.metrics.inflight.children
         inflight = {labels[0]: number.value for labels, number in under_way.items() if number.value}
-        names = dict.fromkeys((*self._active, *inflight))
-        nothing = Counts().told()
-        return {
-            name: {
-                **(counts[name].told() if name in counts else nothing),
-                "inflight": inflight.get(name, 0),
-                **took.get(name, NO_LATENCY),
-            }
-            for name in names
-        }
+        nothing, told = Counts().told(), {}
+        async for some in in_turns([*dict.fromkeys((*self._active, *inflight))], SLICE):
+            for name in some:
+                told[name] = {
+                    **(counts[name].told() if name in counts else nothing),
+                    "inflight": inflight.get(name, 0),
+                    **took.get(name, NO_LATENCY),
+                    "serving": serving.get(name, {}),
+                }
+        return told
+
+    def _serving(self, calls: Sequence[Finished]) -> dict[str, Counter[str]]:
+        """By route, how many calls each target has answered."""
+        serving: dict[str, Counter[str]] = defaultdict(Counter)
+        names = self._vitals.targets_of
+        for call in calls:
+            if call.answered:
+                serving[call.route][names.get((call.route, call.upstream), call.upstream)] += 1
+        return serving
 
 
 def _level() -> str:

@@ -71,15 +71,15 @@ class Vitals:
         self._clock = clock
         self._runtime: Runtime | None = None
         self._targets: list[tuple[str, list[Target]]] = []
-        self._answers: dict[str, str] = {}
+        self.targets_of: dict[tuple[str, str], str] = {}
+        """By route and service the target's name, where the service has another."""
         self.known: dict[str, dict[str, Json]] = {}
 
-    async def look(self, runtime: Runtime, answered: Mapping[str, int]) -> Looked:
-        """`answered` is how many calls each service has answered since the last look."""
+    async def look(self, runtime: Runtime) -> Looked:
         if runtime is not self._runtime:
             await self._follow(runtime)
         now = {
-            "targets": await self._look_at_targets(answered),
+            "targets": await self._look_at_targets(),
             "breakers": await _looked_at(runtime.parts.of("breaker"), lambda breaker: breaker.snapshot()),
             "limits": await _looked_at(runtime.parts.of("limit"), limit_numbers),
             "upstreams": await self._look_at_upstreams(runtime),
@@ -89,26 +89,22 @@ class Vitals:
         return changed
 
     async def _follow(self, runtime: Runtime) -> None:
-        """Another configuration: which targets there are, and whose answer is whose."""
+        """Another configuration: which targets there are."""
         targets: dict[str, list[Target]] = {}
-        answers: dict[str, str] = {}
+        targets_of: dict[tuple[str, str], str] = {}
         async for some in in_turns(runtime.routes, SLICE):
             for route in some:
                 for target in route.everywhere():
                     targets.setdefault(target.name, []).append(target)
-                    if target.service.name not in answers or target.service.name == target.name:
-                        answers[target.service.name] = target.name
-        self._runtime, self._targets, self._answers = runtime, list(targets.items()), answers
+                    if target.service.name != target.name:
+                        targets_of[route.name, target.service.name] = target.name
+        self._runtime, self._targets, self.targets_of = runtime, list(targets.items()), targets_of
 
-    async def _look_at_targets(self, answered: Mapping[str, int]) -> dict[str, Json]:
-        serving: dict[str, int] = {}
-        for service, count in answered.items():
-            if (name := self._answers.get(service)) is not None:
-                serving[name] = serving.get(name, 0) + count
+    async def _look_at_targets(self) -> dict[str, Json]:
         shown, now = {}, self._clock()
         async for some in in_turns(self._targets, SLICE):
             for name, targets in some:
-                shown[name] = {**_target(targets, now), "serving": serving.get(name, 0)}
+                shown[name] = _target(targets, now)
         return shown
 
     async def _look_at_upstreams(self, runtime: Runtime) -> dict[str, Json]:

@@ -13,8 +13,8 @@ async def test_only_what_has_changed_is_told() -> None:
         view = sidecar.daemon.view
         assert view is not None
         vitals = Vitals(view.clock)
-        all_of_it = await vitals.look(view.runtime, {})
+        all_of_it = await vitals.look(view.runtime)
         assert {section: list(named) for section, named in all_of_it.items()} == {
             "targets": ["a"], "breakers": ["a"], "limits": [], "upstreams": ["a"],
         }  # fmt: skip
-        assert await vitals.look(view.runtime, {}) == {"targets": {}, "breakers": {}, "limits": {}, "upstreams": {}}
+        assert await vitals.look(view.runtime) == {"targets": {}, "breakers": {}, "limits": {}, "upstreams": {}}

@@ -29,6 +29,9 @@ RECENT = 10.0
 LOOKED_AT = 500
 """Series that are read before calls have a turn: 0.1 ms."""
 
+TOTAL = ""
+"""No route's name."""
+
 TUNNEL = 101
 """The status of a call that became a tunnel: how long it was open is no latency."""
 
@@ -47,6 +50,18 @@ class Counts:
 
     def told(self) -> Fields:
         return asdict(self)
+
+
+def summed(counts: Iterable[Counts]) -> Counts:
+    """Of several routes together."""
+    total = Counts()
+    for one in counts:
+        total.calls += one.calls
+        total.errors += one.errors
+        total.refused += one.refused
+        total.retries += one.retries
+        total.fallbacks += one.fallbacks
+    return total
 
 
 class Rates:
@@ -119,15 +134,15 @@ def counted(calls: Iterable[Finished]) -> dict[str, Counts]:
 
 
 def latencies(calls: Iterable[Finished]) -> dict[str, Fields]:
-    """Percentiles by route, seconds (nearest rank); None where there is nothing to tell."""
+    """Percentiles by route and of all together (`TOTAL`), seconds; None where there is nothing to tell."""
     whole: dict[str, list[float]] = defaultdict(list)
     first: dict[str, list[float]] = defaultdict(list)
     for call in calls:
-        route = call.route or NO_ROUTE
-        if call.status != TUNNEL:
-            whole[route].append(call.summary.seconds)
-        if call.summary.ttfb > 0.0:
-            first[route].append(call.summary.ttfb)
+        for name in (call.route or NO_ROUTE, TOTAL):
+            if call.status != TUNNEL:
+                whole[name].append(call.summary.seconds)
+            if call.summary.ttfb > 0.0:
+                first[name].append(call.summary.ttfb)
     told: dict[str, Fields] = {}
     for route in whole.keys() | first.keys():
         seconds, ttfb = sorted(whole[route]), sorted(first[route])

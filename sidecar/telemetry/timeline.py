@@ -55,6 +55,11 @@ class Finished(NamedTuple):
         """By us, before any attempt."""
         return not self.attempts and self.summary.outcome not in NO_REFUSALS
 
+    @property
+    def answered(self) -> bool:
+        """By the target that it names: not by us, where none was left or nothing came of it."""
+        return self.summary.ttfb > 0.0 or self.upstream.startswith("static/")
+
     def short(self) -> Fields:
         """One line of a list of calls; `at` is when it ended (Unix time), `ttfb` None where no byte came."""
         summary = self.summary
