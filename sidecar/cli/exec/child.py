@@ -83,7 +83,20 @@ def spawn(command: Sequence[str], environ: Mapping[str, str], given: Given) -> C
         pid = os.posix_spawnp(
             command[0], list(command), environ, setsigmask=given.blocked, setsigdef=_IGNORED_BY_PYTHON
         )
-    return Child(pid, lambda: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    return Child(pid, lambda: _ended(pid))
+
+
+def _ended(pid: int) -> int:
+    """Its exit code, once it has one.
+
+    As process 1 of a container we are also left whatever it had started and not waited for (`wait(2)`): such a
+    process keeps its number until we ask for its end, too. Anywhere else the other children of this process, if there
+    are any, are somebody else's.
+    """
+    while True:
+        ended, status = os.waitpid(-1 if os.getpid() == 1 else pid, 0)
+        if ended == pid:
+            return os.waitstatus_to_exitcode(status)
 
 
 @contextlib.contextmanager
