@@ -85,7 +85,7 @@ class RouteSeries:
         self.name = name
         self.inflight = metrics.inflight.child(name)
         self.overhead = metrics.overhead.child(name)
-        self.refused = 0
+        self.refused = Number()
         """Calls that were refused by us before any attempt: no metric, `GET /live` tells it."""
 
     def finished(self, method: bytes, status: int, seconds: float, overhead: float) -> None:
@@ -270,9 +270,9 @@ class Metrics:
             series = self._targets[route, upstream] = TargetSeries(self, route, upstream)
         return series
 
-    def routes(self) -> list[RouteSeries]:
-        """The series of all routes, and of calls that met none."""
-        return list(self._routes.values())
+    def refused(self) -> dict[tuple[str, ...], Number]:
+        """By route, how many calls were refused by us before any attempt; also of calls that met no route."""
+        return {(name,): route.refused for name, route in self._routes.items()}
 
     def watch(self, name: str, read: Callable[[], Reading]) -> None:
         """Ask `read` for (label values, value) of a gauge in `WATCHED` at each scrape."""

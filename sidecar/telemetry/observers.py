@@ -81,7 +81,7 @@ class Telemetry:
         status = refusal.http_status
         self.metrics.requests.child(OTHER_METHOD, NO_ROUTE, str(status)).value += 1
         self.metrics.errors.child(OTHER_METHOD, NO_ROUTE, category(status)).value += 1
-        self.metrics.route(NO_ROUTE).refused += 1
+        self.metrics.route(NO_ROUTE).refused.value += 1
         fields = {"request_id": call.id, "status_code": status, "outcome": refusal.label, "why": refusal.message}
         log.info("unreadable request", extra={"fields": fields})
 
@@ -132,7 +132,7 @@ class RouteWatch:
         telemetry.timeline.add(call, summary)
         if call.attempts or summary.outcome in NO_REFUSALS:
             return
-        self._series.refused += 1
+        self._series.refused.value += 1
         if telemetry.events.listeners:
             answer = {"status_code": call.status} if call.wire is Wire.HTTP else {"grpc_code": call.code}
             telemetry.events.tell("refusal", request_id=call.id, route=self._name, outcome=summary.outcome, **answer)

@@ -16,15 +16,18 @@ from sidecar.telemetry.metrics import NO_ROUTE, category
 from sidecar.turns import in_turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from sidecar.telemetry.lines import Fields
     from sidecar.telemetry.metrics import Metrics
-    from sidecar.telemetry.series import Family, Number
+    from sidecar.telemetry.series import Number
     from sidecar.telemetry.timeline import Finished
 
 RECENT = 10.0
 """Seconds of calls that latencies are made of."""
+
+_Seen = tuple["Number", int]
+"""A series, and its value at the last look."""
 
 LOOKED_AT = 500
 """Series that are read before calls have a turn: 0.1 ms."""
@@ -69,51 +72,51 @@ class Rates:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._seen: dict[str, dict[tuple[str, ...], int]] = defaultdict(dict)
+        self._seen: dict[str, dict[tuple[str, ...], _Seen]] = defaultdict(dict)
+
+    @property
+    def series(self) -> int:
+        """How many are remembered."""
+        return sum(len(seen) for seen in self._seen.values())
 
     async def look(self) -> dict[str, Counts]:
         """By route; what fits into no more series is `other`'s, as in the metrics."""
         found: dict[str, Counts] = defaultdict(Counts)
         metrics = self._metrics
-        async for (_, route, status), more in self._moved("http", metrics.requests):
+        async for (_, route, status), more in self._moved("http", metrics.requests.children):
             counts = found[route]
             counts.calls += more
             if status.isdecimal() and category(int(status)) == "server":
                 counts.errors += more
-        async for (route, _, code), more in self._moved("grpc", metrics.grpc_requests):
+        async for (route, _, code), more in self._moved("grpc", metrics.grpc_requests.children):
             counts = found[route]
             counts.calls += more
             if code in SERVER_FAULTS:
                 counts.errors += more
-        async for (route, *_), more in self._moved("retries", metrics.retries):
+        async for (route, *_), more in self._moved("retries", metrics.retries.children):
             found[route].retries += more
-        async for (route, *_), more in self._moved("fallbacks", metrics.fallbacks):
+        async for (route, *_), more in self._moved("fallbacks", metrics.fallbacks.children):
             found[route].fallbacks += more
-        refused = self._seen["refused"]
-        for series in metrics.routes():
-            if more := _more(refused, (series.name,), series.refused):
-                found[series.name].refused += more
+        async for (route,), more in self._moved("refused", metrics.refused()):
+            found[route].refused += more
         return found
 
-    async def _moved(self, name: str, family: Family[Number]) -> AsyncIterator[tuple[tuple[str, ...], int]]:
+    async def _moved(
+        self, name: str, family: Mapping[tuple[str, ...], Number]
+    ) -> AsyncIterator[tuple[tuple[str, ...], int]]:
         """The series that have moved, and by how much."""
         seen = self._seen[name]
-        if len(seen) > len(family.children):  # some were dropped by a reload
-            for gone in seen.keys() - family.children.keys():
+        if len(seen) > len(family):  # some were dropped by a reload
+            for gone in seen.keys() - family.keys():
                 del seen[gone]
-        async for some in in_turns(list(family.children.items()), LOOKED_AT):
+        async for some in in_turns(list(family.items()), LOOKED_AT):
             for labels, number in some:
-                if more := _more(seen, labels, number.value):
-                    yield labels, more
-
-
-def _more(seen: dict[tuple[str, ...], int], labels: tuple[str, ...], now: int) -> int:
-    """By how much it has grown; one that is smaller was dropped and begun anew."""
-    before = seen.get(labels, 0)
-    if now == before:
-        return 0
-    seen[labels] = now
-    return now - before if now > before else now
+                value, known = number.value, seen.get(labels)
+                # One that was dropped by a reload and has come again is another, and counts from nothing.
+                before = known[1] if known is not None and known[0] is number else 0
+                if value != before:
+                    seen[labels] = number, value
+                    yield labels, value - before
 
 
 def counted(calls: Iterable[Finished]) -> dict[str, Counts]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sidecar.telemetry.events import MOST_LISTENERS, Events
+from sidecar.telemetry.events import KEPT, MOST_LISTENERS, Events, frame
 from sidecar.telemetry.lines import Timestamp
 from tests.kit.server_sent import told
 
@@ -63,3 +63,26 @@ async def test_closing_wakes_who_waits() -> None:
     await asyncio.sleep(0)
     listening.close()
     assert await waiting == b""
+
+
+async def test_what_is_kept_is_not_lost_and_stands_before_the_events() -> None:
+    events = Events(Timestamp())
+    listening = events.listen(backlog=1)
+    assert listening
+    events.tell("retry", number=1)
+    listening.keep(frame("pulse", {"number": 2}))
+    events.tell("retry", number=3)
+    assert told(await listening.frames())[0] == {"number": 2}
+
+
+async def test_who_leaves_too_much_of_what_is_kept_is_cut_once() -> None:
+    gone: list[object] = []
+    listening = Events(Timestamp()).listen(gone=gone.append)
+    assert listening
+    for _ in range(KEPT):
+        listening.keep(b"x")
+    assert gone == []
+    listening.keep(b"x")
+    listening.close()
+    assert gone == [listening]
+    assert await listening.frames() == b""

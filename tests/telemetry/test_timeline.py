@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sidecar.call import Step
 from sidecar.telemetry.lines import Timestamp
-from sidecar.telemetry.timeline import Timeline
+from sidecar.telemetry.timeline import LONGEST_SHOWN, Timeline
 from tests.kit.finished_calls import finished_call, summary
 
 
@@ -89,3 +89,43 @@ def test_of_a_very_long_path_only_the_beginning_is_kept() -> None:
     found = calls.find("req-1")
     assert found
     assert len(found["path"]) == 2048
+
+
+def test_the_newest_calls_come_first_and_in_short() -> None:
+    calls = timeline(kept=3)
+    for number in range(5):
+        calls.add(finished_call(name=f"i-{number}", path=b"/" + b"x" * 5000), summary())
+    assert [call.id for call in calls.newest(2)] == ["i-4", "i-3"]
+    assert (len(calls.newest()), calls.full, calls.ended) == (3, True, 5)
+    short = calls.newest(1)[0].short()
+    assert len(short.pop("path")) == LONGEST_SHOWN
+    assert short == {
+        "id": "i-4", "at": 1_790_000_000.0, "protocol": "http", "method": "POST", "route": "things",
+        "upstream": "store", "attempts": 1, "status": 200, "outcome": "ok", "seconds": 0.02, "ttfb": 0.01,
+    }  # fmt: skip
+
+
+def test_a_short_form_has_the_code_of_a_grpc_call_and_a_status_of_callers_who_left() -> None:
+    calls = timeline()
+    calls.add(finished_call(status=0), summary(outcome="caller_left"))
+    calls.add(finished_call(code="ABORTED"), summary())
+    rpc, http = (call.short() for call in calls.newest())
+    assert (rpc["protocol"], rpc["code"], "status" in rpc) == ("grpc", "ABORTED", False)
+    assert (http["protocol"], http["status"], "code" in http) == ("http", 499, False)
+
+
+def test_a_call_without_an_attempt_was_refused_unless_a_static_link_answered_or_its_caller_left() -> None:
+    calls = timeline()
+    for attempts, outcome in ((0, "rate_limited"), (0, "ok"), (0, "caller_left"), (1, "rate_limited")):
+        calls.add(finished_call(attempts=attempts), summary(outcome=outcome))
+    assert [call.refused for call in calls.newest()] == [False, False, False, True]
+
+
+def test_an_answer_is_a_target_s_when_it_showed_evidence_or_is_static() -> None:
+    calls = timeline()
+    answered, silent, static = finished_call(), finished_call(), finished_call()
+    static.upstream = "static/away"
+    calls.add(answered, summary())
+    calls.add(silent, summary(seconds=0.0))
+    calls.add(static, summary(seconds=0.0))
+    assert [call.answered for call in calls.newest()] == [True, False, True]
