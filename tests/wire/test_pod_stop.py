@@ -1,0 +1,117 @@
+"""A pod's end: the application is served to its last call, and the sidecar ends with 0 inside the grace.
+
+Native sidecars hear SIGTERM after the application has ended. As an ordinary container beside it, and in clusters from
+before 1.29, the sidecar hears it at the same moment: then it is the drain that keeps it there.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from tests.kit.commands import ROOT
+from tests.kit.manifests import built
+from tests.kit.pod import Pod
+from tests.kit.pod_app import KINDS
+from tests.kit.pod_upstreams import upstreams
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+BASE = ROOT / "examples" / "kubernetes" / "base"
+EVERY_KIND = {kind.kind for kind in KINDS}
+LINGER = 0.5
+
+
+@asynccontextmanager
+async def pod_of_base(folder: Path, *, drain: str = "25s", linger: float = LINGER) -> AsyncIterator[Pod]:
+    """The example's pod before services that answer, with these limits."""
+    async with upstreams() as env, Pod(built(BASE), folder, env) as pod:
+        text = pod.text.replace('drain = "25s"', f'drain = "{drain}"')
+        pod.config_map(text.replace('linger = "1s"', f'linger = "{linger}s"'))
+        yield pod
+
+
+async def test_what_starts_after_the_startup_probe_is_served_at_once(tmp_path: Path) -> None:
+    async with pod_of_base(tmp_path) as pod:
+        assert await pod.probe("startupProbe") == 0
+        await pod.sidecar()
+        app = await pod.app()  # it does not ask whether anybody listens
+        assert await pod.probe("readinessProbe") == await pod.probe("livenessProbe") == 200
+        app.terminate()
+        report = await app.report()
+        assert report["failures"] == []
+        assert report["calls"].keys() == EVERY_KIND
+
+
+async def test_native_the_application_ends_first(tmp_path: Path) -> None:
+    async with pod_of_base(tmp_path) as pod:
+        sidecar = await pod.sidecar()
+        app = await pod.app()
+        app.terminate()
+        report = await app.report()
+        assert report["failures"] == []
+        assert report["after"].keys() == EVERY_KIND
+        assert sidecar.alive
+        assert await pod.probe("readinessProbe") == 200
+        sidecar.terminate()
+        assert await sidecar.ended() == 0
+        await sidecar.said("ended")
+
+
+async def test_as_an_ordinary_container_both_are_told_at_once(tmp_path: Path) -> None:
+    async with pod_of_base(tmp_path) as pod:
+        sidecar = await pod.sidecar()
+        app = await pod.app()
+        sidecar.terminate()
+        app.terminate()
+        await sidecar.said("draining")
+        assert await pod.probe("readinessProbe") == 503
+        assert await pod.probe("livenessProbe") == 200
+        report = await app.report()
+        assert report["failures"] == []
+        assert report["after"].keys() == EVERY_KIND
+        assert await sidecar.ended() == 0
+        assert sidecar.ended_at - report["done_at"] >= LINGER
+
+
+async def test_probes_and_scrapes_do_not_hold_up_the_end(tmp_path: Path) -> None:
+    async with pod_of_base(tmp_path, linger=2) as pod:
+        sidecar = await pod.sidecar()
+        sidecar.terminate()
+        while await pod.probe("livenessProbe"):  # a steady kubelet; each is a connection
+            pass
+        assert await sidecar.ended() == 0
+
+
+async def test_an_application_that_does_not_end_is_cut_by_the_drain_before_the_grace_is_over(tmp_path: Path) -> None:
+    async with pod_of_base(tmp_path, drain="1s") as pod:
+        sidecar = await pod.sidecar()
+        app = await pod.app("stubborn")
+        app.terminate()
+        began = time.monotonic()
+        assert await sidecar.stopped(grace=8) == 0  # not SIGKILL's -9
+        assert sidecar.ended_at - began >= 1
+        assert app.alive
+        await sidecar.said("ended")
+
+
+async def test_native_an_application_that_uses_up_the_grace_leaves_the_sidecar_two_seconds(tmp_path: Path) -> None:
+    async with pod_of_base(tmp_path) as pod:
+        sidecar = await pod.sidecar()
+        app = await pod.app("stubborn")
+        assert await app.stopped(grace=0.2) == -signal.SIGKILL
+        assert await sidecar.stopped(grace=8) == 0  # two seconds where the machine is not busy with other tests
+
+
+async def test_a_job_is_complete_when_its_own_container_is(tmp_path: Path) -> None:
+    manifest = built(BASE.parent / "overlays" / "job")
+    async with upstreams() as env, Pod(manifest, tmp_path, env) as pod:
+        sidecar = await pod.sidecar()
+        app = await pod.app()
+        app.terminate()  # its work is done
+        assert (await app.report())["failures"] == []
+        assert await sidecar.stopped(manifest.pod["spec"]["terminationGracePeriodSeconds"]) == 0
