@@ -18,13 +18,11 @@ from sidecar.config.outside import outside
 from sidecar.errors import ConfigError, Mistake
 from sidecar.parts import turnover
 from sidecar.policy.breaker import Breaker
-from sidecar.runtime import Runtime, build
+from sidecar.runtime import Closing, Runtime, build
 from sidecar.telemetry.process_log import set_level
 from sidecar.telemetry.start import access_log_to, process_log_to
-from sidecar.upstreams.grpc import GrpcUpstream
 from sidecar.view import exposure
 from sidecar.watching import Seen, Watching, look
-from sidecar.wiring import HttpService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -207,7 +205,7 @@ async def retire(before: Runtime, after: Runtime) -> dict[str, list[str]]:
     for part in dropped:
         if isinstance(part, Breaker):
             part.listeners = ()  # calls under way still move it, and another may have its name
-    closing = [part.aclose() for part in dropped if isinstance(part, HttpService | GrpcUpstream)]
+    closing = [part.aclose() for part in dropped if isinstance(part, Closing)]
     # All of them: also where one fails, or the process ends meanwhile.
     for failed in filter(None, await asyncio.shield(asyncio.gather(*closing, return_exceptions=True))):
         log.error("a part of the configuration before could not be closed", exc_info=failed)

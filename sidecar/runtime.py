@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sidecar.call import Wire
 from sidecar.config.resolve import resolve
 from sidecar.dialects.refusal import body_of
 from sidecar.engine.exchange import Engine
 from sidecar.engine.route_table import RouteTable
+from sidecar.extras import load
 from sidecar.methods import Methods
 from sidecar.parts import Parts
 from sidecar.services import Services
 from sidecar.settings import ConcurrencySettings
+from sidecar.stores.news import BreakerNews
 from sidecar.targets import Targets
-from sidecar.upstreams.grpc import GrpcUpstream
-from sidecar.wiring import HttpService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,9 +36,13 @@ if TYPE_CHECKING:
     from sidecar.policy.concurrency import Concurrency
     from sidecar.policy.rest import Rest
     from sidecar.settings import Settings
+    from sidecar.stores.news import Guard
+    from sidecar.stores.news_wire import NewsWire
     from sidecar.surroundings import Surroundings
     from sidecar.upstreams.c_gateway import CGatewayUpstream
+    from sidecar.upstreams.grpc import GrpcUpstream
     from sidecar.upstreams.http import HttpUpstream
+    from sidecar.wiring import HttpService
 
 NO_FILES: Mapping[str, str] = MappingProxyType({})
 
@@ -49,8 +53,19 @@ UNHEALTHY = "unhealthy"
 """Why a target rests whose active check fails."""
 
 
+@runtime_checkable
+class Closing(Protocol):
+    """A part that is to be closed when nothing asks for it any more."""
+
+    async def aclose(self) -> None: ...
+
+
 class Runtime:
     """One configuration, running."""
+
+    news: NewsWire | None = None
+    """Where breakers are shared with other sidecars."""
+    guards: Mapping[str, Guard] = MappingProxyType({})
 
     def __init__(
         self,
@@ -76,6 +91,8 @@ class Runtime:
         """
         for limit, settings in self._limits.items():
             limit.become(settings)
+        if self.news is not None:
+            self.news.follow(self.guards)
         for name, service in self.services().items():
             if service.check is not None:
                 service.check.start(self._judge(self._rests.get(name, ())))
@@ -121,6 +138,8 @@ class Runtime:
             service.cut()
         for _, upstream in self.parts.of("grpc"):
             await upstream.aclose()
+        if self.news is not None:
+            await self.news.aclose()
 
 
 class Switch:
@@ -157,7 +176,7 @@ async def build(
 
 async def _close(parts: Iterable[object]) -> None:
     for part in parts:
-        if isinstance(part, HttpService | GrpcUpstream):
+        if isinstance(part, Closing):
             await part.aclose()
 
 
@@ -187,7 +206,17 @@ class _Builder:
         engine = Engine(RouteTable(routes), generation, around.clock, around.rng, unrouted, inflight, size_of=_size_of)
         patterns = [pattern for upstream in settings.upstreams.values() for pattern in upstream.unary]
         methods, limits = Methods(patterns), self._services.limits
-        return Runtime(settings, self._resolved, engine, self._parts, methods, self._targets.rests, limits)
+        runtime = Runtime(settings, self._resolved, engine, self._parts, methods, self._targets.rests, limits)
+        runtime.guards = self._services.guards
+        if settings.redis.share_breakers:
+            runtime.news = self._parts.get("news", "", settings.redis.url, self._news)
+        return runtime
+
+    def _news(self) -> NewsWire:
+        around = self._around
+        news = BreakerNews(around.sender, around.clock, around.telemetry)
+        wire: NewsWire = load("sidecar.stores.news_wire").NewsWire(self._settings.redis, news, around.rng)
+        return wire
 
 
 def _size_of(refusal: Refused, call: Call) -> int:

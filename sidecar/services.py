@@ -13,6 +13,8 @@ from sidecar.policy.breaker import Breaker
 from sidecar.policy.concurrency import Concurrency
 from sidecar.policy.limiter import RateLimit
 from sidecar.policy.outlier import Addresses
+from sidecar.stores.news import Guard
+from sidecar.stores.news_message import digest_of
 from sidecar.upstreams.faults import Faulty, compiled
 from sidecar.upstreams.llm import LlmUpstream
 from sidecar.upstreams.static import StaticUpstream
@@ -48,6 +50,8 @@ class Services:
         self._faults = [compiled(name, fault) for name, fault in settings.faults.items()]
         self.limits: dict[Concurrency, ConcurrencySettings] = {}
         """What concurrency limits become when this configuration begins."""
+        self.guards: dict[str, Guard] = {}
+        """Breakers of which other sidecars may know something."""
         self._services: dict[tuple[str, str, Model | None], Service] = {}
 
     def get(self, upstream: ResolvedUpstream, scope: str = "", model: Model | None = None) -> Service:
@@ -68,6 +72,8 @@ class Services:
         if (circuit := upstream.circuit_breaker) is not None:
             listeners = (around.telemetry.breaker_moved,)
             breaker = parts.get("breaker", name, circuit, lambda: Breaker(name, circuit, around.clock, listeners))
+            whom = digest_of(upstream.settings.protocol, upstream.urls, around.machine)
+            self.guards[name] = Guard(breaker, whom)
         addresses = None
         if len(upstream.urls) > 1:
             addresses = parts.get(

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 NOT_YET = "not yet available in this version"
 
 
-def _used(_: Any) -> bool:
-    return True
-
-
 def _filled(value: Any) -> bool:
     return str(value) not in {"", "0"}
 
@@ -37,7 +33,6 @@ _TABLE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("*.*.cache", _on),
     ("*.*.concurrency.adaptive", _on),
     ("*.*.rate_limit.store", _is("redis")),
-    ("redis", _used),
     ("telemetry.otlp", _filled),
 )
 

@@ -8,19 +8,28 @@ from sidecar.config.places import Problem, select
 from sidecar.extras import DISTRIBUTION, installed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-_TABLE = (
-    ("*.*.rate_limit.store", "redis", "redis", "redis"),
-    ("telemetry.otlp", None, "opentelemetry.exporter.otlp.proto.http", "otlp"),
+
+def _is(word: str) -> Callable[[Any], bool]:
+    return lambda value: value == word
+
+
+def _on(value: Any) -> bool:
+    return str(value).lower() not in {"false", "0", "no", "off"}
+
+
+_TABLE: tuple[tuple[str, Callable[[Any], bool], str, str], ...] = (
+    ("*.*.rate_limit.store", _is("redis"), "redis", "redis"),
+    ("redis.share_breakers", _on, "redis", "redis"),
+    ("telemetry.otlp", bool, "opentelemetry.exporter.otlp.proto.http", "otlp"),
 )
-"""Where, which value (None: any that is not empty), the package, the extra that brings it."""
+"""Where, which values, the package, the extra that brings it."""
 
 
 def missing(document: Any) -> Iterator[Problem]:
     """A problem for each place that asks for a package that is not installed."""
-    for pattern, wanted, package, extra in _TABLE:
+    for pattern, asks, package, extra in _TABLE:
         for place, value in select(document, pattern):
-            asked = value == wanted if wanted else bool(str(value))
-            if asked and not installed(package):
+            if asks(value) and not installed(package):
                 yield Problem(place, f"needs a package that is not installed: pip install '{DISTRIBUTION}[{extra}]'")

@@ -9,14 +9,16 @@ from sidecar.settings.values import Access, Flag, Frozen, Int, Number
 
 
 class RedisSettings(Frozen):
-    """`[redis]`: for limits with `store = "redis"`."""
+    """`[redis]`: for limits with `store = "redis"`, and for news of breakers."""
 
     url: RedisUrl = "redis://127.0.0.1:6379/0"
     """Where it is."""
     on_failure: Literal["local", "reject"] = "local"
     """Without Redis: count locally and say so, or refuse."""
     share_breakers: Flag = False
-    """Breakers open for all sidecars at once."""
+    """Tell other sidecars when a breaker opens or closes by itself, and hear them: after one's opening a single
+    failure opens the same breaker here, after its closing the next call may be a probe. No call is refused for it.
+    """
 
 
 class TelemetrySettings(Frozen):

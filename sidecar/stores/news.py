@@ -18,7 +18,7 @@ from sidecar.stores.news_message import Message, read
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sidecar.policy.breaker import Breaker
+    from sidecar.policy.breaker import Breaker, Listener
     from sidecar.stores.news_message import To
 
 TOLD_MOST = 50
@@ -64,8 +64,15 @@ class BreakerNews:
         self._heard = _Rate(HEARD_MOST)
 
     def follow(self, guards: Mapping[str, Guard]) -> None:
-        """These are the breakers from now on, by name."""
+        """These are the breakers from now on, by name: this listens to them, and no longer to those before."""
+        for guard in self._guards.values():
+            guard.breaker.listeners = self._others(guard.breaker)
+        for guard in guards.values():
+            guard.breaker.listeners = (*self._others(guard.breaker), self.moved)
         self._guards = guards
+
+    def _others(self, breaker: Breaker) -> tuple[Listener, ...]:
+        return tuple(each for each in breaker.listeners if each != self.moved)
 
     def moved(self, breaker: Breaker, old: str, new: str) -> None:
         """A listener of `Breaker`: what others should know waits to be sent. Returns at once."""

@@ -14,10 +14,10 @@ from sidecar.stores.news_message import CHANNEL
 from sidecar.stores.redis_client import AWAY, client, why
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sidecar.settings import RedisSettings
-    from sidecar.stores.news import BreakerNews
+    from sidecar.stores.news import BreakerNews, Guard
 
 log = logging.getLogger("sidecar")
 
@@ -44,8 +44,9 @@ class NewsWire:
         self._tasks: list[asyncio.Task[None]] = []
         self._told_of_loss = False
 
-    def start(self) -> None:
-        """Once; again it does nothing."""
+    def follow(self, guards: Mapping[str, Guard]) -> None:
+        """Tell and hear of these breakers, by name; from the first time on until `aclose`."""
+        self.news.follow(guards)
         if not self._tasks:
             self._tasks = [
                 asyncio.create_task(self._listen(), name="breaker news heard"),
@@ -53,6 +54,7 @@ class NewsWire:
             ]
 
     async def aclose(self) -> None:
+        self.news.follow({})
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

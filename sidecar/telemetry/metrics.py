@@ -231,6 +231,9 @@ class Metrics:
         self.tokens = counter("sidecar_tokens_total", "Tokens of LLM answers.", "upstream", "model", "kind")
         self.stream_events = counter("sidecar_stream_events_total", "Events of LLM streams.", "upstream", "kind")
         self.reloads = counter("sidecar_config_reloads_total", "Reloads of the policy file.", "result")
+        self.store_news = counter(
+            "sidecar_store_news_total", "News of breakers, told to other sidecars or heard from them.", "store", "kind"
+        )
         self.inflight = Family(Number, limit, "sidecar_inflight", "Calls under way.", ("route",), kind="gauge")
         self.durations = duration("http_request_duration_seconds", "Time of a call.", "method", "endpoint")
         self.grpc_durations = duration("grpc_request_duration_seconds", "Time of a gRPC call.", "route", "grpc_method")
@@ -247,7 +250,7 @@ class Metrics:
             self.requests, self.errors, self.grpc_requests, self.attempts, self.retries, self.budget,
             self.replay_skipped, self.fallbacks, self.transitions, self.limited, self.tokens, self.stream_events,
             self.reloads, self.inflight, self.durations, self.grpc_durations, self.attempt_durations, self.ttfb,
-            self.overhead,
+            self.overhead, self.store_news,
         )  # fmt: skip
         self._dropped = dropped
         self._version = version

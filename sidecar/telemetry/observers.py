@@ -71,6 +71,16 @@ class Telemetry:
         level = logging.INFO if new == "closed" else logging.WARNING
         log.log(level, "circuit breaker moved", extra={"fields": {"service": breaker.name, "from": old, "to": new}})
 
+    def news(self, kind: str) -> None:
+        """One more message of breaker news: `sent`, `heard`, `dropped` or `malformed`."""
+        self.metrics.store_news.child("redis", kind).value += 1
+
+    def news_changed(self, service: str, told: str, sender: str) -> None:
+        """Another sidecar's breaker has moved (`told` is `open` or `closed`), and that counts here."""
+        self.events.tell("breaker_news", service=service, told=told, sender=sender)
+        fields = {"service": service, "told": told, "sender": sender}
+        log.info("circuit breaker moved in another sidecar", extra={"fields": fields})
+
     def reloaded(self, result: str, generation: int, **what: object) -> None:
         """A reload ended: `result` is `success` or `failure`, `generation` the one that is live now."""
         self.metrics.reloaded(result, generation)

@@ -19,7 +19,6 @@ from tests.kit.policy_file import ROUTED, load, mistakes
         ("policies.p.cache = {}", "policies.p.cache"),
         ('routes.r.rate_limit.store = "redis"', "routes.r.rate_limit.store"),
         ("upstreams.a.concurrency.adaptive = true", "upstreams.a.concurrency.adaptive"),
-        ("[redis]", "redis"),
         ('telemetry.otlp = "http://127.0.0.1:4318"', "telemetry.otlp"),
     ],
 )
@@ -52,8 +51,8 @@ def test_a_file_of_another_shape_does_not_break_it(text: str) -> None:
 
 
 def test_it_is_a_mistake_of_the_file_with_its_line() -> None:
-    (found,) = mistakes(f'{ROUTED}\n[redis]\nurl = "x"\n')
-    assert (found.line, found.key, found.problem) == (8, "redis", NOT_YET)
+    (found,) = mistakes(f"{ROUTED}\ncache = {{}}\n")
+    assert (found.line, found.key, found.problem) == (8, "routes.r.cache", NOT_YET)
 
 
 def test_a_variable_decides_like_a_value() -> None:

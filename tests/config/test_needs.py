@@ -13,6 +13,9 @@ from sidecar.config.places import dotted
     [
         ({"routes": {"r": {"rate_limit": {"store": "redis"}}}}, ["routes.r.rate_limit.store"]),
         ({"routes": {"r": {"rate_limit": {"store": "local"}}}}, []),
+        ({"redis": {"share_breakers": True}}, ["redis.share_breakers"]),
+        ({"redis": {"share_breakers": "yes"}}, ["redis.share_breakers"]),
+        ({"redis": {"share_breakers": "off", "url": "redis://127.0.0.1"}}, []),
         ({"telemetry": {"otlp": "http://127.0.0.1:4318"}}, ["telemetry.otlp"]),
         ({"telemetry": {"otlp": ""}}, []),
         ({"telemetry": 3, "routes": "x"}, []),

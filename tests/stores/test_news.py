@@ -41,8 +41,9 @@ class One:
         self.clock = Clock()
         self.heard = Heard()
         self.news = BreakerNews(sender, self.clock, self.heard)
-        self.breaker: Breaker = breaker(self.clock, [self.news.moved])
-        self.news.follow({"orders": Guard(self.breaker, upstream)})
+        self.breaker: Breaker = breaker(self.clock)
+        self.guards = {"orders": Guard(self.breaker, upstream)}
+        self.news.follow(self.guards)
 
     async def told(self) -> list[Message]:
         """All that waits to be sent."""
@@ -155,7 +156,7 @@ def many(one: One, count: int) -> None:
     """Openings of as many breakers."""
     guards = {}
     for number in range(count):
-        each = breaker(one.clock, [one.news.moved])
+        each = breaker(one.clock)
         each.name = f"orders-{number}"
         guards[each.name] = Guard(each, UPSTREAM)
     one.news.follow(guards)
@@ -190,9 +191,18 @@ async def test_a_breaker_that_a_reload_has_replaced_tells_nothing() -> None:
     one = One()
     one.news.follow({"orders": Guard(breaker(one.clock), UPSTREAM)})
     play(one.breaker, "---")
-    one.news.follow({})
-    play(one.breaker, "")
     assert await one.told() == []
+    assert one.breaker.listeners == ()
+
+
+async def test_one_that_a_reload_has_kept_tells_once_and_its_other_listeners_stay() -> None:
+    one = One()
+    heard: list[str] = []
+    one.breaker.listeners = (lambda _breaker, _old, new: heard.append(new), *one.breaker.listeners)
+    one.news.follow(dict(one.guards))
+    play(one.breaker, "---")
+    assert len(await one.told()) == 1
+    assert heard == ["open"]
 
 
 async def test_who_waits_for_the_next_message_is_woken() -> None:

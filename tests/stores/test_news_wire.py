@@ -35,7 +35,7 @@ async def wired(url: str, sender: str, *, quiet: float = 15.0) -> AsyncIterator[
     """One sidecar's news on the wire; waits are the shortest that chance gives."""
     one = One(sender)
     wire = NewsWire(RedisSettings(url=url), one.news, lambda: 0.0, quiet=quiet)
-    wire.start()
+    wire.follow(one.guards)
     try:
         yield one, wire
     finally:
@@ -129,8 +129,8 @@ async def test_where_nobody_is_or_nobody_answers_it_closes_at_once() -> None:
 
 
 async def test_begun_twice_it_listens_once() -> None:
-    async with redis_server() as redis, wired(redis.url, "a") as (_, wire):
-        wire.start()
+    async with redis_server() as redis, wired(redis.url, "a") as (one, wire):
+        wire.follow(one.guards)
         await until(lambda: wire.listens)
         assert await redis.ask("PUBLISH", CHANNEL, "?") == ":1"
 
