@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _FENCE = re.compile(r"^```(sh|text|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BACKGROUND = re.compile(r"^(?:\.venv/bin/)?(?:sidecar run|python -m sidecar\.standins).*&$", re.MULTILINE)
-_PORTS = ("7070", "7071", "7072", "9001", "9002", "9101", "9102", "8080", "8081", "50051", "50052")
+_PORTS = ("7070", "7071", "7072", "9902", "9001", "9002", "9101", "9102", "8080", "8081", "50051", "50052")
 _WRITTEN = re.compile(rf"\b(?:{'|'.join(_PORTS)})\b")
 _TOLD = re.compile(r"--(port|control) (\d+)")
 _LISTEN = """[listen]
