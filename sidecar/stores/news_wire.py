@@ -43,6 +43,12 @@ class NewsWire:
         self._redis = client(settings, timeout=PATIENCE)
         self._tasks: list[asyncio.Task[None]] = []
         self._told_of_loss = False
+        self._why = "not connected yet"
+
+    @property
+    def state(self) -> str:
+        """For health: `ok`, or why the others are not heard."""
+        return "ok" if self.listens else f"not heard: {self._why}"
 
     def follow(self, guards: Mapping[str, Guard]) -> None:
         """Tell and hear of these breakers, by name; from the first time on until `aclose`."""
@@ -66,6 +72,7 @@ class NewsWire:
             try:
                 await self._hear_until_it_is_too_much()
                 wait = 1.0
+                self._why = "too many came at once"
             except AWAY as error:
                 wait = FIRST_WAIT if self.listens else min(2 * wait, LONGEST_WAIT)
                 self._lost(error)
@@ -113,6 +120,7 @@ class NewsWire:
 
     def _lost(self, error: BaseException) -> None:
         """Said once, until it is heard again."""
+        self._why = why(error)
         if not self._told_of_loss:
             self._told_of_loss = True
-            log.warning("breaker news are not heard: %s", why(error))
+            log.warning("breaker news are not heard: %s", self._why)
