@@ -1,0 +1,33 @@
+"""What the README of examples/kubernetes tells people to type, typed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kit.commands import ROOT
+from tests.kit.manifests import KUBECTL
+from tests.kit.transcript import blocks, terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLE = ROOT / "examples" / "kubernetes"
+
+
+@pytest.mark.timeout(120)
+async def test_the_readme_is_a_session_that_goes_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{KUBECTL.parent}{os.pathsep}{os.environ['PATH']}")
+    async with terminal(tmp_path) as shell:
+        shell.place(*(str(file.relative_to(ROOT)) for file in EXAMPLE.rglob("*") if file.is_file()))
+        for block in blocks(EXAMPLE / "README.md"):
+            await shell.type(block)
+    assert sorted(os.listdir(tmp_path)) == [".venv", "examples"]  # noqa: PTH208 - the test waits for it anyway
+
+
+def test_what_needs_a_cluster_is_marked_as_such() -> None:
+    here, cluster = (EXAMPLE / "README.md").read_text().split("\n## With a cluster\n")
+    assert "```console" not in here
+    assert "```sh" not in cluster
