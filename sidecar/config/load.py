@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from sidecar.errors import ConfigError, Mistake
 from sidecar.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 VARIABLE = "SIDECAR_CONFIG"
 FILE = "sidecar.toml"
@@ -115,6 +115,7 @@ def load(path: Path, environ: Mapping[str, str], *, pipes: bool = True) -> Loade
     not_yet = list(unavailable(document))
     problems = [*variables.problems, *files.problems, *_not_under(not_yet), *missing(document), *unnameable(names)]
     settings, wrong, refused = _validate(document)
+    wrong = [_without_value(one, variables.hidden | files.hidden) for one in wrong]
     taken_out += refused
     problems += _not_said(wrong, [found.place for found in not_yet], taken_out=())
     related = [*relations(settings, names), *merged(settings)]
@@ -188,6 +189,14 @@ def _not_said(problems: Iterable[Problem], said: Iterable[Place], taken_out: Ite
         return not lost and not any(within(place, known) for known in said)
 
     return [one for one in problems if all(map(stands, filter(None, (one.place, one.other, *one.follows))))]
+
+
+def _without_value(problem: Problem, hidden: Collection[Place]) -> Problem:
+    """What came from `${…}` or a file may be a secret: neither what was probably meant repeats it nor what is wrong."""
+    if problem.place not in hidden:
+        return problem
+    meant = problem.nearest if problem.nearest in problem.allowed.split(", ") else ""
+    return replace(problem, problem=problem.problem.partition(":")[0], nearest=meant)
 
 
 def _mistakes(path: Path, problems: Iterable[Problem], lines: dict[Place, int]) -> list[Mistake]:

@@ -192,6 +192,18 @@ def test_a_mistake_never_shows_a_value() -> None:
     assert "hunter2" not in "".join(map(str, mistakes(text, {"SECRET": "hunter2 "})))
 
 
+@pytest.mark.parametrize("url", ["hunter2", "http://me:hunter2/3@host", "http://[hunter2/"])
+def test_neither_does_what_was_probably_meant_instead(url: str) -> None:
+    found = mistake("upstreams.a.url = '${SECRET}'", {"SECRET": url})
+    assert (found.key, found.problem, found.nearest) == ("upstreams.a.url", "is not a URL", "")
+    assert "hunter2" not in str(found)
+    assert mistake("upstreams.a.url = 'host:80'", {}).nearest == "http://host:80"
+
+
+def test_a_word_that_is_allowed_may_be_meant_whatever_the_value_came_from() -> None:
+    assert mistake("telemetry.log_level = '${LEVEL:-inof}'", {}).nearest == "info"
+
+
 TEXTS = ["", "a", "5s", "${X:-1}", "static/a", "http://a", "/*"]
 VALUES = st.recursive(
     st.one_of(st.integers(-1, 9), st.booleans(), st.sampled_from(TEXTS)),
