@@ -72,7 +72,7 @@ class Vitals:
         self._runtime: Runtime | None = None
         self._targets: list[tuple[str, list[Target]]] = []
         self.targets_of: dict[tuple[str, str], str] = {}
-        """By route and service the target's name, where the service has another."""
+        """By route and service the target's name, where no target is called as the service is."""
         self.known: dict[str, dict[str, Json]] = {}
 
     async def look(self, runtime: Runtime) -> Looked:
@@ -94,9 +94,11 @@ class Vitals:
         targets_of: dict[tuple[str, str], str] = {}
         async for some in in_turns(runtime.routes, SLICE):
             for route in some:
-                for target in route.everywhere():
+                everywhere = route.everywhere()
+                named = {target.name for target in everywhere}
+                for target in everywhere:
                     targets.setdefault(target.name, []).append(target)
-                    if target.service.name != target.name:
+                    if target.service.name not in named:
                         targets_of[route.name, target.service.name] = target.name
         self._runtime, self._targets, self.targets_of = runtime, list(targets.items()), targets_of
 

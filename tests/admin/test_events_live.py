@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
 
 from sidecar.admin.api import admin_app
@@ -21,6 +20,8 @@ from tests.kit.running import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import aiohttp
 
     from tests.kit.fake_view import FakeView
 
@@ -53,7 +54,7 @@ async def test_another_token_ends_the_streams_of_those_who_needed_one(
 ) -> None:
     view.may = OFF_LOOPBACK
     async with stream(admin, path, **BEARER) as answer:
-        view.may = replace(view.may, token="another")  # noqa: S106 - no secret
+        view.may = replace(view.may, token="another")
         view.events.tell("reload", result="success")
         assert b"reload" not in await answer.content.read()
     await until(lambda: not view.events.listeners)
