@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.proxies import OURS
 
-TABLES = ("cpu", "routes", "latency", "grpc", "llm")
+TABLES = ("cpu", "routes", "latency", "redis", "grpc", "llm")
 PROXIES = ("sidecar", "envoy", "nginx", "grpcio", "litellm", "portkey")
 """Beside HTTP alone stands nginx, beside gRPC alone a plain proxy on grpcio, beside LLM calls LiteLLM and Portkey."""
 

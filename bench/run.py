@@ -22,12 +22,15 @@ from bench.load import Load
 from bench.measure import Proxy, Sample, Times, direct, measure
 from bench.process import Cores, NotReadyError
 from bench.proxies import Envoy, Nginx, Place, Sidecar, find_envoy, find_nginx, memory_upstream
+from bench.redis_proxies import find_redis
+from bench.redis_run import measure_limits, redis_table
 from bench.report import cpu_table, latency_table, routes_table
 
 ROUTES = (1, 10, 100, 1000)
 MISSING = {
     "wrk": "wrk is missing. Debian, Ubuntu: apt-get install wrk",
     "nginx": "nginx is missing, it plays the upstream. Debian, Ubuntu: apt-get install nginx-light",
+    "redis": "Shared limits are left out, redis-server is missing. Debian, Ubuntu: apt-get install redis-server",
     "h2load": "gRPC is left out, h2load is missing. Debian, Ubuntu: apt-get install nghttp2-client",
     "taskset": "taskset is missing, it gives the proxy a core of its own. Debian, Ubuntu: apt-get install util-linux",
     "envoy": "Envoy is missing, its rows are left out. To have them:\n"
@@ -115,7 +118,21 @@ def run(arguments: Arguments, proxies: list[Proxy], place: Place) -> dict[str, A
         straight, found = latencies(proxies, place, Times(times.seconds / 2, times.warm_up / 2), arguments.rounds)
         told["latency"] = {"no proxy": straight, **found}
         print(f"\n{latency_table(straight, found)}", flush=True)
+    if "redis" in arguments.tables and "sidecar" in arguments.only:
+        told["redis"] = run_redis(arguments, place)
     return told
+
+
+def run_redis(arguments: Arguments, place: Place) -> dict[str, Any]:
+    """What a limit costs that several sidecars share."""
+    binary = find_redis()
+    if binary is None:
+        print(f"\n{MISSING['redis']}", flush=True)
+        return {}
+    times = Times(arguments.seconds / 2, arguments.warm_up / 2)
+    found = measure_limits(binary, place, times, arguments.rounds, arguments.connections, note)
+    print(f"\n{redis_table(found)}", flush=True)
+    return {name: asdict(row) for name, row in found.items()}
 
 
 def run_grpc(arguments: Arguments, proxies: list[Proxy], place: Place) -> dict[str, Any]:
