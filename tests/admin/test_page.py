@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from yarl import URL
 
 from sidecar.admin.page import FOLDER, HEADERS, TYPES, UNDER, files
 from sidecar.admin.view import Access
+from tests.kit.commands import ROOT
 from tests.kit.tools import tool
 
 if TYPE_CHECKING:
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 SCRIPTS = sorted(FOLDER.glob("*.js"))
+LONGEST = 300
+"""Lines of a module."""
+LARGEST_PICTURE = 400 << 10
+VENDORED = {
+    "vendor/uPlot.esm.js": "5dd9b3281aa64b461b42d9945f6adb2649d346502b12281a9ae0d46599a80eba",
+    "vendor/uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+}
+"""SHA-256 of the files of uPlot 1.6.32, as its package has them in dist/."""
 
 
 @pytest.mark.parametrize("accept", [BROWSER, "*/*", "text/html", "application/json;q=0.5, text/html", "", "no/such"])
@@ -136,12 +146,24 @@ def test_the_page_names_only_files_that_are_there() -> None:
             assert name in files(), f"{script.name} imports {name}"
 
 
+@pytest.mark.parametrize(("look", "width"), [("light", 1440), ("dark", 1440), ("phone", 360)])
+def test_the_documents_have_their_pictures(look: str, width: int) -> None:
+    """tests/wire/test_page_looks.py takes them. The size stands in the first chunk (PNG, third edition, 11.2.1)."""
+    name = f"images/dashboard-{look}.png"
+    assert name in (ROOT / "docs" / "dashboard.md").read_text()
+    content = (ROOT / "docs" / name).read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")
+    assert int.from_bytes(content[16:20]) == width
+    assert 800 < int.from_bytes(content[20:24]) < 2000
+    assert len(content) < LARGEST_PICTURE
+
+
 def test_nothing_of_the_page_is_inline_or_from_elsewhere() -> None:
     html = files()["index.html"].body.decode()
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)", html)
     for name, file in files().items():
         if not name.startswith("vendor/"):
-            text = file.body.decode().replace("http://www.w3.org/2000/svg", "")
+            text = re.sub(r"http://(www\.w3\.org/2000/svg|127\.0\.0\.1|\$\{)", "", file.body.decode())
             assert not re.search(r"https?://|//cdn", text), f"{name} names another host"
 
 
@@ -151,6 +173,14 @@ def test_no_module_takes_html_from_text() -> None:
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|srcdoc", script.read_text()
         )
+
+
+def test_each_module_is_short_and_used() -> None:
+    long = {script.name: count for script in SCRIPTS if (count := len(script.read_text().splitlines())) > LONGEST}
+    assert long == {}
+    everything = "".join(file.body.decode() for file in files().values())
+    unused = [name for name in files() if name != "index.html" and f"/{name.rpartition('/')[2]}" not in everything]
+    assert unused == []
 
 
 def test_what_a_module_exports_is_imported_by_another() -> None:
@@ -170,3 +200,11 @@ def test_each_module_parses(script: Path) -> None:
     command = [str(node), "--check", f"--input-type={kind}"]
     done = subprocess.run(command, input=script.read_bytes(), capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("name", sorted(VENDORED))
+def test_what_is_not_ours_is_as_it_was_published(name: str) -> None:
+    """`docs/dashboard.md` says how it is renewed."""
+    assert hashlib.sha256(files()[name].body).hexdigest() == VENDORED[name]
+    assert "MIT License" in (FOLDER / "vendor" / "LICENSE-uPlot").read_text()
+    assert "uPlot 1.6.32" in (ROOT / "docs" / "dashboard.md").read_text()

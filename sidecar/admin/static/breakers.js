@@ -1,0 +1,91 @@
+// @ts-check
+// The breakers, and the two buttons that move them.
+
+import { ask, Refused } from "./access.js";
+import { alarm, announce } from "./announce.js";
+import { badge, change } from "./badge.js";
+import { confirmed } from "./dialogs.js";
+import { byId, el, mark } from "./dom.js";
+import { length, number } from "./format.js";
+import { column, numbers, table } from "./table.js";
+
+/** @typedef {import("./model.js").Model} Model */
+
+const MOODS = /** @type {Record<string, import("./badge.js").Mood>} */ ({ closed: "good", "half-open": "warn", open: "bad" });
+const PAGE = 20;
+
+/** @param {Model} model @returns {() => void} */
+export function breakers(model) {
+  const rows = table(byId("breaker-list"), {
+    caption: "Circuit breakers",
+    key: (row) => row.name,
+    search: (row) => `${row.name} ${row.state}`,
+    empty: "No upstream has a circuit breaker.",
+    page: PAGE,
+    columns: [
+      column("Breaker", (/** @type {any} */ row) => row.name, { sort: (row) => row.name }),
+      {
+        label: "State",
+        sort: (row) => row.state,
+        make: (cell) => cell.append(badge("idle", "")),
+        show: (cell, row) => change(cell.children[0], MOODS[row.state] ?? "idle", row.state),
+      },
+      column("Time left", (row) => timeLeft(model, row)),
+      numbers("Failing now", (row) => row.recent_failures, number),
+      numbers("Failed", (row) => row.failure_count, number),
+      numbers("Calls", (row) => row.total_calls, number),
+      { label: "", make: (cell, row) => cell.append(buttons(model, row, draw)), show: (cell, row) => named(cell, row) },
+    ],
+  });
+
+  /** In the file's order, so that no button moves under the mouse; only where a page is too short, what is not closed comes first. */
+  function draw() {
+    const all = [...model.breakers].map(([name, breaker]) => ({ name, ...breaker }));
+    if (all.length > PAGE) all.sort((a, b) => Number(a.state === "closed") - Number(b.state === "closed"));
+    rows.show(all);
+  }
+  return draw;
+}
+
+/** @param {Model} model @param {any} row */
+function timeLeft(model, row) {
+  if (row.state === "closed") return "–";
+  const left = model.left(row, row.retry_after);
+  if (left === undefined) return row.state === "open" ? "until it is closed by hand" : "–";
+  if (left <= 0) return row.state === "open" ? "the next call is a probe" : "–";
+  return length(left);
+}
+
+/** @param {Model} model @param {() => any} row @param {() => void} draw */
+function buttons(model, row, draw) {
+  const move = async (/** @type {"open" | "reset"} */ how) => {
+    const { name } = row();
+    try {
+      const answer = await ask(`circuit-breakers/${encodeURIComponent(name)}/${how}`, { method: "POST", needed: model.state?.token });
+      model.breakers.set(name, { ...(await answer.json()), heard: model.now() });
+      announce(`Breaker ${name} is ${how === "open" ? "open" : "closed"}.`);
+      draw();
+    } catch (error) {
+      alarm(`Breaker ${name} was not ${how === "open" ? "opened" : "closed"}: ${error instanceof Refused ? error.message : "the sidecar did not answer."}`);
+    }
+  };
+  const open = async () => {
+    const { name } = row();
+    const text = "No call goes to it until the breaker is closed by hand: each goes on to the next target of its chain, or is refused.";
+    if (await confirmed(`Open breaker ${name}?`, text, "Open it")) await move("open");
+  };
+  return el(
+    "div",
+    { class: "buttons" },
+    el("button", { type: "button", class: "danger", onclick: open }, "Open"),
+    el("button", { type: "button", onclick: () => move("reset") }, "Close"),
+  );
+}
+
+/** What a button does is its name. @param {HTMLElement} cell @param {any} row */
+function named(cell, row) {
+  const [open, close] = cell.querySelectorAll("button");
+  mark(open, "aria-label", `Open breaker ${row.name}`);
+  mark(close, "aria-label", `Close breaker ${row.name}`);
+  close.classList.toggle("primary", row.state !== "closed");
+}
