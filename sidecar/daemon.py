@@ -144,6 +144,10 @@ class Daemon:
             lambda: [((name,), states[breaker.state]) for name, breaker in switch.runtime.breakers().items()],
         )
         metrics.watch("sidecar_connections", lambda: [(("http",), float(self._connections.count))])
+        metrics.watch(
+            "sidecar_store_up",
+            lambda: [((name,), float(not store.trouble)) for name, store in switch.runtime.parts.of("store")],
+        )
         metrics.watch("sidecar_upstream_connections", lambda: _upstream_connections(switch.runtime))
         metrics.watch("sidecar_target_ready", lambda: _ready(switch.runtime, self._clock()))
         self._telemetry.grpc_method = lambda path: switch.runtime.methods.name(path)  # noqa: PLW0108  a reload brings another runtime

@@ -93,6 +93,8 @@ class Runtime:
             limit.become(settings)
         if self.news is not None:
             self.news.follow(self.guards)
+        for _, store in self.parts.of("store"):
+            store.begin()
         for name, service in self.services().items():
             if service.check is not None:
                 service.check.start(self._judge(self._rests.get(name, ())))
@@ -138,6 +140,8 @@ class Runtime:
             service.cut()
         for _, upstream in self.parts.of("grpc"):
             await upstream.aclose()
+        for _, store in self.parts.of("store"):
+            await store.aclose()
         if self.news is not None:
             await self.news.aclose()
 

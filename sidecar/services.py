@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sidecar.config.carriage import GRPC
 from sidecar.dialects.decide_answer import lifted
 from sidecar.engine.route import Limit, Service, key_function
+from sidecar.extras import load
 from sidecar.http1.connect import tls_context
 from sidecar.policy.breaker import Breaker
 from sidecar.policy.concurrency import Concurrency
@@ -15,6 +16,7 @@ from sidecar.policy.limiter import RateLimit
 from sidecar.policy.outlier import Addresses
 from sidecar.stores.news import Guard
 from sidecar.stores.news_message import digest_of
+from sidecar.telemetry.store_watch import StoreWatch
 from sidecar.upstreams.faults import Faulty, compiled
 from sidecar.upstreams.llm import LlmUpstream
 from sidecar.upstreams.static import StaticUpstream
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from sidecar.call import Upstream
     from sidecar.config.resolve import Resolved, ResolvedUpstream
     from sidecar.parts import Parts
+    from sidecar.quota import SharedLimit
     from sidecar.settings import ConcurrencySettings, RateLimitSettings, Settings, StaticSettings
+    from sidecar.stores.redis_store import RedisStore
     from sidecar.surroundings import Surroundings
     from sidecar.upstreams.llm_request import Model
 
@@ -130,7 +134,22 @@ class Services:
         if settings is None:
             return None
         bucket = self._parts.get("limit", name, settings, lambda: self._bucket(name, settings))
-        return Limit(bucket, key_function(settings.key), settings.max_wait)
+        shared = self._shared(name, bucket) if settings.store == "redis" else None
+        return Limit(bucket, key_function(settings.key), settings.max_wait, shared)
+
+    def _shared(self, name: str, bucket: RateLimit) -> SharedLimit:
+        """What all sidecars count in that have a limit of this name: `route decide`, `upstream openai`."""
+        redis, clock, telemetry = self._settings.redis, self._around.clock, self._around.telemetry
+        store: RedisStore = self._parts.get(
+            "store",
+            "redis",
+            (redis.url, redis.on_failure),
+            lambda: load("sidecar.stores.redis_store").RedisStore(redis, StoreWatch(telemetry, "redis"), clock),
+        )
+        limit: SharedLimit = load("sidecar.stores.redis_limit").RedisLimit(
+            name.replace(" ", ":", 1), bucket, store, clock
+        )
+        return limit
 
     def _bucket(self, name: str, settings: RateLimitSettings) -> RateLimit:
         """A changed limit keeps the share of its level: a reload is never a way to a full bucket (rule 10)."""

@@ -99,6 +99,8 @@ class View:
             checks[f"circuit_breaker {name}"] = "open" if breaker.state == "open" else "ok"
         for target, left in self._resting():
             checks[f"target {target.service.name}"] = f"rests for {left:.0f} s: {target.rest.cause}"
+        for name, store in self.runtime.parts.of("store"):
+            checks[name] = store.state
         if self.runtime.news is not None:
             checks["breaker_news"] = self.runtime.news.state
         exposed = exposure(self.runtime)

@@ -168,6 +168,7 @@ TASKS: dict[str, str] = {
     "sidecar.listeners.grpc": "one read of a message, which all attempts of a call share",
     "sidecar.upstreams.reflection": "one for each grpc upstream, until it has answered: calls wait for none of it",
     "sidecar.upstreams.health": "one for each checked upstream",
+    "sidecar.stores.redis_store": "what calls ask of Redis goes as one; a call that leaves must not take it along",
     "sidecar.stores.news_wire": "breaker news: one listens, one tells",
     "sidecar.accepting": "not on the data path",
     "sidecar.standins": "not on the data path",

@@ -24,15 +24,10 @@ def _on(value: Any) -> bool:
     return str(value).lower() not in {"false", "0", "no", "off"}
 
 
-def _is(*words: str) -> Callable[[Any], bool]:
-    return lambda value: value in words
-
-
 _TABLE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("*.*.hedge", _on),
     ("*.*.cache", _on),
     ("*.*.concurrency.adaptive", _on),
-    ("*.*.rate_limit.store", _is("redis")),
     ("telemetry.otlp", _filled),
 )
 

@@ -101,6 +101,11 @@ class Limiter(AsyncLimiter):
         self._leak()
         return self.max_rate - self._level
 
+    @free.setter
+    def free(self, free: float) -> None:
+        self._leak()
+        self._level = self.max_rate - free
+
     @property
     def share(self) -> float:
         """How full it is: 0 for idle, 1 for full, more in debt."""
@@ -159,9 +164,11 @@ def windows_of(settings: RateLimitSettings) -> tuple[Window, ...]:
 class _Bucket:
     """What one key has used: a limiter per window. A call takes from all of them or from none."""
 
-    __slots__ = ("limiters", "requests", "tokens", "windows")
+    __slots__ = ("limiters", "requests", "tokens", "told_by", "windows")
 
     def __init__(self, windows: tuple[Window, ...]) -> None:
+        self.told_by: object = None
+        """Who said last how full it is; None: it was counted here."""
         self._set(windows)
 
     def _set(self, windows: tuple[Window, ...]) -> None:
@@ -226,7 +233,7 @@ class RateLimit:
     at the heap's top moves it: O(log n), at most `LOOKS` per new key, nothing for a known one.
     """
 
-    __slots__ = ("_buckets", "_by_idle", "_clock", "_shared", "_windows", "counts_tokens", "settings", "shared_calls")
+    __slots__ = ("_buckets", "_by_idle", "_clock", "_shared", "counts_tokens", "settings", "shared_calls", "windows")
 
     def __init__(self, settings: RateLimitSettings, clock: Callable[[], float]) -> None:
         """`clock` is the running loop's `time`, which aiolimiter reads by itself."""
@@ -235,10 +242,11 @@ class RateLimit:
         """Calls that found no bucket of their own."""
         self.counts_tokens = settings.tokens_per_minute > 0
         self._clock = clock
-        self._windows = windows_of(settings)
+        self.windows = windows_of(settings)
+        """Those that the policy file sets: a quota for each."""
         self._buckets: dict[str, _Bucket] = {}
         self._by_idle: list[tuple[float, str]] = []
-        self._shared = _Bucket(self._windows)
+        self._shared = _Bucket(self.windows)
 
     def take(self, key: str, amount: float = 1.0, tokens: float = 0.0) -> float:
         """0.0 and taken from all windows, or the longest wait in seconds and nothing taken from any.
@@ -269,8 +277,36 @@ class RateLimit:
         """What is left to this key, one entry per window: requests, shortest first, then tokens. Changes nothing."""
         bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._shared if self._full else _Bucket(self._windows)
+            bucket = self._shared if self._full else _Bucket(self.windows)
         return self._current(bucket).quotas()
+
+    def told(self, key: str, free: list[float], by: object) -> None:
+        """Somebody else counts this key, and says what is free in each window: who counts here next goes on from there.
+        Where there is room for no more keys nothing is kept.
+        """
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            now = self._clock()
+            bucket = self._room(now)
+            if bucket is None:
+                return
+            self._hear(bucket, free, by)
+            self._keep(key, bucket, now)
+        else:
+            self._hear(self._current(bucket), free, by)
+
+    def untold(self, key: str, by: object) -> list[float] | None:
+        """The levels of a bucket that this one has not told us of; None where there is nothing to tell."""
+        bucket = self._buckets.get(key)
+        if bucket is None or bucket.told_by is by:
+            return None
+        limiters = self._current(bucket).limiters
+        return None if not bucket.drained_in else [limiter.max_rate - limiter.free for limiter in limiters]
+
+    def alone(self, key: str) -> None:
+        """What was counted here just now nobody else has heard of."""
+        if (bucket := self._buckets.get(key)) is not None:
+            bucket.told_by = None
 
     def adopt(self, old: RateLimit) -> None:
         """Go on with the buckets of the limit that stood here before a reload.
@@ -286,9 +322,10 @@ class RateLimit:
         """The numbers of `GET /rate-limits`. Keys are callers' words and stay out of it."""
         numbers: dict[str, object] = {
             "key": str(self.settings.key),
+            "store": self.settings.store,
             "windows": [
                 {"unit": window.unit, "limit": window.limit, "seconds": window.seconds, "burst": window.burst}
-                for window in self._windows
+                for window in self.windows
             ],
             "keys": len(self._buckets),
             "max_keys": self.settings.max_keys,
@@ -298,6 +335,12 @@ class RateLimit:
             quotas = self.quotas(next(iter(self._buckets), ""))
             numbers["remaining"] = [quota.remaining for quota in quotas]
         return numbers
+
+    @staticmethod
+    def _hear(bucket: _Bucket, free: list[float], by: object) -> None:
+        for limiter, left in zip(bucket.limiters, free, strict=True):
+            limiter.free = left
+        bucket.told_by = by
 
     @property
     def _full(self) -> bool:
@@ -325,7 +368,7 @@ class RateLimit:
     def _room(self, now: float) -> _Bucket | None:
         """A bucket for a new key, None when there is room for no more."""
         self._forget_idle(now)
-        return None if self._full else _Bucket(self._windows)
+        return None if self._full else _Bucket(self.windows)
 
     def _keep(self, key: str, bucket: _Bucket, now: float) -> None:
         self._buckets[key] = bucket
@@ -344,6 +387,6 @@ class RateLimit:
                 del self._buckets[key]
 
     def _current(self, bucket: _Bucket) -> _Bucket:
-        if bucket.windows is not self._windows:
-            bucket.adapt(self._windows)
+        if bucket.windows is not self.windows:
+            bucket.adapt(self.windows)
         return bucket

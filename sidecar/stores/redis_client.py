@@ -39,8 +39,10 @@ def connection(settings: RedisSettings) -> AbstractConnection:
 
 
 async def connect(line: AbstractConnection) -> None:
-    """Raises `AWAY`."""
+    """Connect, and ask whether we may: who is not known may not even say more than ten words. Raises `AWAY`."""
     await line.connect()  # type: ignore[no-untyped-call]  # redis-py has not typed it
+    await line.send_command("PING", check_health=False)
+    await line.read_response()
 
 
 def client(settings: RedisSettings, *, timeout: float | None = None) -> Redis:

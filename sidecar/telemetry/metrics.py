@@ -42,6 +42,7 @@ STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 WATCHED: dict[str, tuple[str, tuple[str, ...]]] = {
     "circuit_breaker_state": ("0 closed, 1 half-open, 2 open.", ("service",)),
     "sidecar_connections": ("Open connections of callers.", ("listener",)),
+    "sidecar_store_up": ("1 while the store of shared limits counts, 0 while it does not.", ("store",)),
     "sidecar_upstream_connections": ("Open connections to an upstream.", ("upstream", "state")),
     "sidecar_target_ready": ("1 while calls of the route may be sent to it.", ("route", "upstream")),
 }
@@ -231,6 +232,12 @@ class Metrics:
         self.tokens = counter("sidecar_tokens_total", "Tokens of LLM answers.", "upstream", "model", "kind")
         self.stream_events = counter("sidecar_stream_events_total", "Events of LLM streams.", "upstream", "kind")
         self.reloads = counter("sidecar_config_reloads_total", "Reloads of the policy file.", "result")
+        self.store_decisions = counter(
+            "sidecar_store_decisions_total",
+            "Decisions and corrections of shared limits, by where they were made.",
+            "store",
+            "result",
+        )
         self.store_news = counter(
             "sidecar_store_news_total", "News of breakers, told to other sidecars or heard from them.", "store", "kind"
         )
@@ -244,13 +251,14 @@ class Metrics:
         self.overhead = duration(
             "sidecar_overhead_seconds", "A call's time less its waits and its upstreams' time.", "endpoint"
         )
+        self.store_seconds = duration("sidecar_store_seconds", "Time of a decision in a store.", "store")
         self.generation = 0
         self.reload_failed = False
         self._families: tuple[Family[Number] | Family[Histogram], ...] = (
             self.requests, self.errors, self.grpc_requests, self.attempts, self.retries, self.budget,
             self.replay_skipped, self.fallbacks, self.transitions, self.limited, self.tokens, self.stream_events,
             self.reloads, self.inflight, self.durations, self.grpc_durations, self.attempt_durations, self.ttfb,
-            self.overhead, self.store_news,
+            self.overhead, self.store_news, self.store_decisions, self.store_seconds,
         )  # fmt: skip
         self._dropped = dropped
         self._version = version

@@ -17,7 +17,6 @@ from tests.kit.policy_file import ROUTED, load, mistakes
         ('routes.r.hedge = { after = "p95" }', "routes.r.hedge"),
         ("routes.r.cache = {}", "routes.r.cache"),
         ("policies.p.cache = {}", "policies.p.cache"),
-        ('routes.r.rate_limit.store = "redis"', "routes.r.rate_limit.store"),
         ("upstreams.a.concurrency.adaptive = true", "upstreams.a.concurrency.adaptive"),
         ('telemetry.otlp = "http://127.0.0.1:4318"', "telemetry.otlp"),
     ],

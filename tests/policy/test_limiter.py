@@ -286,6 +286,7 @@ async def test_the_snapshot_tells_no_keys() -> None:
     rates.take("acme")
     assert rates.snapshot() == {
         "key": "header:X-Tenant-ID",
+        "store": "local",
         "windows": [
             {"unit": "requests", "limit": 10, "seconds": 1.0, "burst": 20},
             {"unit": "requests", "limit": 100, "seconds": 60.0, "burst": 100},
