@@ -11,6 +11,7 @@ import pytest
 from tests.kit.addresses import free_port
 from tests.kit.commands import PYTHON, ROOT, SIDECAR, answers, process, shell, shell_blocks
 from tests.kit.node import INSTALL
+from tests.kit.tools import tool
 from tests.kit.transcript import blocks, terminal
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 GATEWAY = ROOT / "examples" / "ai-gateway"
 BEAMLINE = ROOT / "examples" / "beamline"
 FALLBACK = ROOT / "examples" / "llm-fallback"
+FLEET = ROOT / "examples" / "fleet"
 VARIABLES = {
     "recommendations": "RECOMMENDATION_SERVICE_URL",
     "search": "SEARCH_SERVICE_URL",
@@ -160,11 +162,27 @@ async def test_on_a_machine_without_node_the_example_says_so_and_goes_on_with_py
     assert told.endswith("No answer was lost.\n")
 
 
+async def test_two_sidecars_hold_one_limit_as_the_fleets_readme_says(tmp_path: Path) -> None:
+    tool("redis-server", "valkey-server")
+    async with terminal(tmp_path) as shell:
+        shell.place(*(f"examples/fleet/{file.name}" for file in FLEET.iterdir() if file.is_file()))
+        (block,) = blocks(FLEET / "README.md")
+        printed = await shell.type(block)
+    assert len(printed.splitlines()) == len(block.shown)
+
+
+async def test_on_a_machine_without_redis_the_example_says_what_brings_it(tmp_path: Path) -> None:
+    async with process(PYTHON, str(FLEET / "run.py"), env={"PATH": str(tmp_path)}) as example:
+        out, _ = await example.communicate()
+    assert example.returncode == 2
+    assert b"apt-get install redis-server" in out
+
+
 def test_the_packages_for_node_are_installed_in_tests_as_the_readme_says() -> None:
     assert f"`{' '.join(INSTALL[:3])}`" in (FALLBACK / "README.md").read_text()
 
 
-@pytest.mark.parametrize(("folder", "count"), [(GATEWAY, len(VARIABLES) + 6), (BEAMLINE, 7), (FALLBACK, 6)])
+@pytest.mark.parametrize(("folder", "count"), [(GATEWAY, len(VARIABLES) + 6), (BEAMLINE, 7), (FALLBACK, 6), (FLEET, 4)])
 def test_the_readme_names_every_variable_with_its_default(folder: Path, count: int) -> None:
     policy = (folder / "sidecar.toml").read_text()
     readme = (folder / "README.md").read_text()
