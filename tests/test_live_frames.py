@@ -81,7 +81,7 @@ async def test_a_first_pulse_tells_of_the_calls_that_are_remembered() -> None:
 
 async def test_pulses_add_up_to_the_metrics() -> None:
     upstream_says = [OK, reply("503 No"), OK, reply("404 No"), reply("500 No")] * 40
-    limit = "rate_limit = { per_minute = 150, burst = 150 }"
+    limit = "rate_limit = { per_day = 150 }"
     policy = one("", more=LISTEN + QUICK + "budget = 1.0\n" + AWAY, route=limit, path="/api/*")
     policy = policy.replace('chain = ["a"]', 'chain = ["a", "static/away"]')
     async with scripted(*upstream_says) as upstream:
@@ -161,5 +161,5 @@ async def test_who_serves_a_target_s_calls_is_told_by_route() -> None:
         await sidecar.ask("/s")
         async with hearing(sidecar) as live:
             routes: dict[str, Any] = (await live.pulse())["routes"]
-    assert routes["r"]["serving"] == {"static/away": 1}
+    assert (routes["r"]["serving"], routes["r"]["refused"]) == ({"static/away": 1}, 0)
     assert (routes["s"]["serving"], routes["s"]["errors"]) == ({}, 1)

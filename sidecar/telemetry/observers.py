@@ -14,7 +14,7 @@ from sidecar.call import Wire
 from sidecar.telemetry.access_log import CANCELLED
 from sidecar.telemetry.metrics import NO_ROUTE, OTHER_METHOD, STATES, category
 from sidecar.telemetry.series import OTHER
-from sidecar.telemetry.timeline import NO_REFUSALS
+from sidecar.telemetry.timeline import refused_by_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -140,7 +140,7 @@ class RouteWatch:
             self._series.finished_grpc(method, call.code or CANCELLED, seconds, max(overhead, 0.0))
         telemetry.access_log.write(call, summary)
         telemetry.timeline.add(call, summary)
-        if call.attempts or summary.outcome in NO_REFUSALS:
+        if call.attempts or not refused_by_us(summary.outcome, call.upstream):
             return
         self._series.refused.value += 1
         if telemetry.events.listeners:

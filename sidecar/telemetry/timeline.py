@@ -26,8 +26,17 @@ KEPT = 1000
 LONGEST_SHOWN = 200
 """Characters of a path in a list of calls: fifty of them go out each second."""
 
-NO_REFUSALS = frozenset({"ok", "caller_left"})
-"""How a call without an attempt may end that we did not refuse: a static link answered, or nobody was left."""
+_NO_REFUSALS = frozenset({"ok", "client_error", "caller_left"})
+"""How a call without an attempt may end that we did not refuse: an equal call's answer was its own, too, or nobody was
+left.
+"""
+
+_STATIC = "static/"
+
+
+def refused_by_us(outcome: str, upstream: str) -> bool:
+    """Whether a call without an attempt was; what a static link answers is an answer, whatever came before it."""
+    return outcome not in _NO_REFUSALS and not upstream.startswith(_STATIC)
 
 
 class Finished(NamedTuple):
@@ -53,12 +62,12 @@ class Finished(NamedTuple):
     @property
     def refused(self) -> bool:
         """By us, before any attempt."""
-        return not self.attempts and self.summary.outcome not in NO_REFUSALS
+        return not self.attempts and refused_by_us(self.summary.outcome, self.upstream)
 
     @property
     def answered(self) -> bool:
         """By the target that it names: not by us, where none was left or nothing came of it."""
-        return self.summary.ttfb > 0.0 or self.upstream.startswith("static/")
+        return self.summary.ttfb > 0.0 or self.upstream.startswith(_STATIC)
 
     def short(self) -> Fields:
         """One line of a list of calls; `at` is when it ended (Unix time), `ttfb` None where no byte came."""

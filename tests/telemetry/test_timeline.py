@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sidecar.call import Step
 from sidecar.telemetry.lines import Timestamp
 from sidecar.telemetry.timeline import LONGEST_SHOWN, Timeline
@@ -114,11 +116,24 @@ def test_a_short_form_has_the_code_of_a_grpc_call_and_a_status_of_callers_who_le
     assert (http["protocol"], http["status"], "code" in http) == ("http", 499, False)
 
 
-def test_a_call_without_an_attempt_was_refused_unless_a_static_link_answered_or_its_caller_left() -> None:
+@pytest.mark.parametrize(
+    ("attempts", "outcome", "upstream", "refused"),
+    [
+        (0, "rate_limited", "", True),
+        (1, "rate_limited", "", False),
+        (0, "circuit_open", "store", True),
+        (0, "circuit_open", "static/away", False),
+        (0, "ok", "static/away", False),
+        (0, "client_error", "store", False),  # an equal call's answer
+        (0, "caller_left", "", False),
+    ],
+)
+def test_who_was_refused_by_us(attempts: int, outcome: str, upstream: str, refused: bool) -> None:
     calls = timeline()
-    for attempts, outcome in ((0, "rate_limited"), (0, "ok"), (0, "caller_left"), (1, "rate_limited")):
-        calls.add(finished_call(attempts=attempts), summary(outcome=outcome))
-    assert [call.refused for call in calls.newest()] == [False, False, False, True]
+    call = finished_call(attempts=attempts)
+    call.upstream = upstream
+    calls.add(call, summary(outcome=outcome))
+    assert calls.newest()[0].refused is refused
 
 
 def test_an_answer_is_a_target_s_when_it_showed_evidence_or_is_static() -> None:
