@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLE = ROOT / "examples" / "kubernetes"
-FOLDERS = ("base", "overlays/llm", "overlays/job")
+FOLDERS = ("base", "overlays/llm", "overlays/fleet", "overlays/job")
 NONROOT = 65532
 SLACK = 2.0
 """Seconds that the kubelet leaves to a container at least, and that a sidecar needs beside its drain."""

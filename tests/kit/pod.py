@@ -127,7 +127,7 @@ class Container:
 
     async def report(self) -> dict[str, Any]:
         """What the application said at its end."""
-        assert await self.ended() == 0, "".join(self.lines)
+        assert await self.ended(START) == 0, "".join(self.lines)
         said: dict[str, Any] = orjson.loads(self.lines[-1])
         return said
 

@@ -20,8 +20,10 @@ from tests.kit.telling import EVENTS
 from tests.kit.traffic import Bidi, Events, Fresh, Http, Rpc, WebSocket, traffic
 
 KINDS = (Http, Fresh, Events, WebSocket, Rpc, Bidi)
-MORE = 2 * EVENTS + 1
-"""Things that each caller gets after SIGTERM: the second stream after it has begun, then."""
+MORE = EVENTS + 1
+"""Things that each caller gets after SIGTERM, before it hangs up at the end of a call: the stream of that moment to its
+end, and another one.
+"""
 
 
 @dataclass(frozen=True)
