@@ -356,8 +356,10 @@ class Upstream(Protocol):
 class Span(Protocol):
     """One call in a trace, while traces are kept."""
 
-    def attempt(self, target: str) -> bytes:
-        """An attempt begins, with a span of its own: the `traceparent` that its upstream is to see."""
+    def attempt(self, target: str, address: int) -> bytes:
+        """An attempt begins, with a span of its own, to which of the target's addresses: the `traceparent` that its
+        upstream is to see.
+        """
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from sidecar.reloading import Reloading
 from sidecar.runtime import Switch, build
 from sidecar.surroundings import Surroundings
 from sidecar.telemetry.start import process_log_to, telemetry_to
+from sidecar.telemetry.tracing import Tracing
 from sidecar.view import View, exposure
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Daemon:
             access_log_sample=settings.access_log_sample,
             max_series=settings.max_series,
         )
+        self._tracing = Tracing(self._telemetry, __version__)
         self._connections = Connections()
         self._via = b"1.1 sidecar-" + secrets.token_hex(8).encode()
         self._around = Surroundings(self._telemetry, environ, self._via, self._clock)
@@ -95,13 +97,14 @@ class Daemon:
         switch = Switch(runtime)
         view = self.view = View(switch, self._telemetry, self._loaded, self._clock, self.reload)
         self._listening = Listening(self._around, self._connections, view, switch)
+        await self._tracing.become(self._loaded.settings.telemetry.otlp)
         try:
             await self._listening.open(self._loaded.settings)
         except BaseException:
             await self._close()
             raise
         runtime.begin()
-        self._reloading = Reloading(self._around, self._writer, view, self._listening, self._adjust)
+        self._reloading = Reloading(self._around, self._writer, view, self._listening, self._adjust, self._tracing)
         self._telemetry.metrics.generation = runtime.engine.generation
         self._count(switch)
         fields = {"config": str(self._loaded.path), "generation": 1, **view.addresses}
@@ -225,6 +228,7 @@ class Daemon:
             await self._listening.aclose()
         if self.view is not None:
             await self.view.runtime.aclose()
+            await self._tracing.aclose()
             if self.view.addresses:
                 log.info("ended")
         self._writer.close()

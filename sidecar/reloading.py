@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sidecar.settings.operations import TelemetrySettings
     from sidecar.surroundings import Surroundings
     from sidecar.telemetry.log_writer import LogWriter
+    from sidecar.telemetry.tracing import Tracing
     from sidecar.view import View
 
 log = logging.getLogger("sidecar")
@@ -50,12 +51,14 @@ class Reloading:
         view: View,
         listening: Listening,
         adjust: Callable[[Loaded], Loaded],
+        tracing: Tracing,
     ) -> None:
         self._around = around
         self._writer = writer
         self._view = view
         self._listening = listening
         self._adjust = adjust
+        self._tracing = tracing
         self._lock = asyncio.Lock()
         self._files: tuple[str, ...] = tuple(view.loaded.files)
         path = view.loaded.path
@@ -148,6 +151,7 @@ class Reloading:
         if move is not None and move.later:
             changed["next_start"] = move.later
             log.warning("some changes count from the next start: %s", ", ".join(move.later))
+        await self._tracing.become(loaded.settings.telemetry.otlp)
         if (warning := exposure(runtime)) and warning != exposure(before):
             log.warning(warning)
         return changed

@@ -22,6 +22,7 @@ from sidecar.route_facts import (
 )
 from sidecar.settings import CircuitBreakerSettings
 from sidecar.settings.protocols import PROVIDERS
+from sidecar.telemetry.call_span import Peer
 from sidecar.upstreams.llm import LlmUpstream
 from sidecar.upstreams.llm_request import Model
 from sidecar.upstreams.models_list import ModelsList
@@ -59,7 +60,7 @@ class Targets:
             **matching(route),
             targets=tuple(self._target(route, link) for link in route.targets),
             llm=self._llm(route),
-            observer=self._around.telemetry.route(route.name, key),
+            observer=self._around.telemetry.route(route.name, key, "" if route.match.grpc else route.match.path or ""),
             deadline=route.deadline or NO_DEADLINE,
             idempotent=route.idempotent,
             idempotent_paths=idempotent_paths(route, self._resolved),
@@ -101,7 +102,12 @@ class Targets:
             budget=parts.get("budget", link.upstream, shares, lambda: RetryBudget(*shares, around.clock)),
             retry=retry,
             rules=_rules(route, upstream, retry, frozenset(circuit.failure_statuses)),
-            observer=around.telemetry.target(route.name, link.upstream, "" if of_model == ANY_MODEL else of_model),
+            observer=around.telemetry.target(
+                route.name,
+                link.upstream,
+                "" if of_model == ANY_MODEL else of_model,
+                Peer.of(protocol, upstream.urls, model=link.model, breaker=service.name),
+            ),
             attempt_timeout=timeout.attempt,
             cannot=cannot,
             collects=LONGEST_REQUEST if protocol == "c-gateway" else 0,

@@ -123,6 +123,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "sidecar.dialects.decide*",
         "sidecar.dialects.refusal",
         "sidecar.upstreams.reflection_answers",
+        "sidecar.telemetry.otlp",
         "sidecar.standins",
     ),
     "grpc": (
@@ -152,6 +153,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("sidecar.settings*", "sidecar.config"),
     "pydantic_core": ("sidecar.settings*", "sidecar.config"),
     "redis": ("sidecar.stores",),
+    "requests": ("sidecar.telemetry.otlp",),
     "rich": ("sidecar.cli",),
     "typer": ("sidecar.cli",),
     "uvloop": ("sidecar.daemon", "sidecar.cli"),

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 NOT_YET = "not yet available in this version"
 
 
-def _filled(value: Any) -> bool:
-    return str(value) not in {"", "0"}
-
-
 def _on(value: Any) -> bool:
     return str(value).lower() not in {"false", "0", "no", "off"}
 
@@ -28,7 +24,6 @@ _TABLE: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("*.*.hedge", _on),
     ("*.*.cache", _on),
     ("*.*.concurrency.adaptive", _on),
-    ("telemetry.otlp", _filled),
 )
 
 

@@ -97,7 +97,7 @@ class Attempts:
         self.tried += 1
         call.attempts += 1
         if call.span is not None:
-            call.traceparent = call.span.attempt(target.name)
+            call.traceparent = call.span.attempt(target.name, self.address)
         self._target = target
         self._chances = chances
         self.last = None

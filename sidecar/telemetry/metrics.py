@@ -238,6 +238,7 @@ class Metrics:
             "store",
             "result",
         )
+        self.spans = counter("sidecar_spans_total", "Spans of traced calls, by what became of them.", "result")
         self.store_news = counter(
             "sidecar_store_news_total", "News of breakers, told to other sidecars or heard from them.", "store", "kind"
         )
@@ -258,7 +259,7 @@ class Metrics:
             self.requests, self.errors, self.grpc_requests, self.attempts, self.retries, self.budget,
             self.replay_skipped, self.fallbacks, self.transitions, self.limited, self.tokens, self.stream_events,
             self.reloads, self.inflight, self.durations, self.grpc_durations, self.attempt_durations, self.ttfb,
-            self.overhead, self.store_news, self.store_decisions, self.store_seconds,
+            self.overhead, self.store_news, self.store_decisions, self.store_seconds, self.spans,
         )  # fmt: skip
         self._dropped = dropped
         self._version = version

@@ -18,7 +18,6 @@ from tests.kit.policy_file import ROUTED, load, mistakes
         ("routes.r.cache = {}", "routes.r.cache"),
         ("policies.p.cache = {}", "policies.p.cache"),
         ("upstreams.a.concurrency.adaptive = true", "upstreams.a.concurrency.adaptive"),
-        ('telemetry.otlp = "http://127.0.0.1:4318"', "telemetry.otlp"),
     ],
 )
 def test_a_key_of_a_later_version_is_told(text: str, place: str) -> None:
@@ -33,7 +32,6 @@ def test_a_key_of_a_later_version_is_told(text: str, place: str) -> None:
         "routes.r.hedge = false",
         "routes.r.rate_limit = { store = 'local' }",
         "upstreams.a.concurrency.adaptive = false",
-        'telemetry.otlp = ""',
         "telemetry.server_timing = true",
         'limits.max_held_bytes = "64MiB"',
         "routes.r.rate_limit.tokens_per_minute = 9",
@@ -55,7 +53,7 @@ def test_it_is_a_mistake_of_the_file_with_its_line() -> None:
 
 
 def test_a_variable_decides_like_a_value() -> None:
-    text = f'{ROUTED}\n[telemetry]\notlp = "${{OTLP:-}}"\n'
-    assert load(text).settings.telemetry.otlp == ""
-    (found,) = mistakes(text, {"OTLP": "http://127.0.0.1:4318"})
-    assert (found.key, found.problem) == ("telemetry.otlp", NOT_YET)
+    text = f'{ROUTED}\nhedge = "${{HEDGE:-off}}"\n'
+    assert load(text).settings.routes
+    (found,) = mistakes(text, {"HEDGE": "on"})
+    assert (found.key, found.problem) == ("routes.r.hedge", NOT_YET)

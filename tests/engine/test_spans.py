@@ -19,9 +19,11 @@ class Spans:
 
     def __init__(self) -> None:
         self.attempts: list[str] = []
+        self.addresses: list[int] = []
 
-    def attempt(self, target: str) -> bytes:
+    def attempt(self, target: str, address: int) -> bytes:
         self.attempts.append(target)
+        self.addresses.append(address)
         return b"00-trace-%d-01" % len(self.attempts)
 
 

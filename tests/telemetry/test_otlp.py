@@ -1,0 +1,246 @@
+"""Spans on their way to a collector, whatever that does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sidecar.telemetry.moves import Moves
+from sidecar.telemetry.otlp import Delivery, endpoint
+from tests.kit.addresses import free_port
+from tests.kit.caller import PATIENCE
+from tests.kit.finished_calls import finished_call, summary
+from tests.kit.otlp import busy, collecting, hang, ok, partial, refuse, reset
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+
+class Counted:
+    """What became of spans, and a delivery to make some."""
+
+    def __init__(self, url: str) -> None:
+        self.counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self.delivery = Delivery(url, version="1.2.3", instance="i-1", count=self._count)
+
+    def _count(self, result: str, spans: int) -> None:
+        with self._lock:
+            self.counts[result] += spans
+
+    def call(self, calls: int = 1) -> None:
+        """So many calls, each of one span."""
+        for _ in range(calls):
+            call = finished_call(attempts=0)
+            self.delivery.spans.begin(call)
+            self.delivery.spans.end(call, summary(), "", "", Moves())
+
+    async def until(self, **counts: int) -> None:
+        await until(lambda: all(self.counts[name] >= count for name, count in counts.items()))
+        assert {name: count for name, count in self.counts.items() if count or name in counts} == counts
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Another thread tells nobody."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110 - what is waited for is no event
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def delivering(url: str) -> AsyncIterator[Counted]:
+    counted = Counted(url)
+    try:
+        yield counted
+    finally:
+        await asyncio.to_thread(counted.delivery.end)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent at once, and given up soon."""
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
+
+
+async def test_what_is_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=blue")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/elsewhere")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    async with collecting() as collector, delivering(collector.url) as counted:
+        counted.call()
+        (span,) = await collector.spans(1)
+        await counted.until(exported=1)
+    assert collector.fields[0]["path"] == "/v1/traces"
+    assert collector.fields[0]["content-encoding"] == "gzip"
+    assert collector.fields[0]["x-team"] == "blue"
+    assert (span.name, span.scope) == ("POST things", ("sidecar", "1.2.3"))
+    assert span.resource["service.name"] == "sidecar"
+    assert (span.resource["service.version"], span.resource["service.instance.id"]) == ("1.2.3", "i-1")
+
+
+async def test_the_environment_says_who_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.version=9,deployment.environment.name=test")
+    async with collecting() as collector, delivering(collector.url) as counted:
+        counted.call()
+        (span,) = await collector.spans(1)
+    told = {name: value for name, value in span.resource.items() if not name.startswith("telemetry.sdk")}
+    assert told == {
+        "service.name": "shop", "service.version": "9", "deployment.environment.name": "test",
+        "service.instance.id": "i-1",
+    }  # fmt: skip
+
+
+async def test_a_busy_collector_gets_them_again(caplog: pytest.LogCaptureFixture) -> None:
+    async with collecting(busy, busy, ok) as collector, delivering(collector.url) as counted:
+        counted.call()
+        await counted.until(exported=1)
+    assert collector.requests == 3
+    assert caplog.messages == []
+
+
+async def test_the_beginning_and_the_end_of_a_loss_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with collecting(refuse(404), refuse(404), ok) as collector, delivering(collector.url) as counted:
+        for failed in (1, 2):
+            counted.call()
+            await counted.until(failed=failed)
+        counted.call()
+        await counted.until(failed=2, exported=1)
+        await until(lambda: "spans arrive again" in caplog.messages)
+    to = collector.url.removeprefix("http://")
+    ours = [record for record in caplog.records if record.name == "sidecar"]
+    assert [(record.levelname, record.message, record.__dict__["fields"]) for record in ours] == [
+        ("WARNING", "spans are lost", {"otlp": to, "why": "it answered 404"}),
+        ("INFO", "spans arrive again", {"otlp": to, "lost": 2}),
+    ]
+
+
+async def test_one_that_keeps_changing_its_mind_is_not_told_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    flapping = (refuse(400), ok) * 4
+    async with collecting(*flapping) as collector, delivering(collector.url) as counted:
+        for number in range(8):
+            counted.call()
+            await counted.until(failed=number // 2 + 1, exported=(number + 1) // 2)
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == ["spans are lost"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "why"),
+    [
+        (reset, "it closed the connection"), (hang, "it did not answer in time"),
+        (refuse(302, "Location: /login"), "it answered 302"),
+        (refuse(401), "it answered 401"), (refuse(503, "Retry-After: 9"), "it answered 503"),
+    ],
+)  # fmt: skip
+async def test_a_collector_that_does_not_want_them(
+    behaviour: Callable[..., object], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with collecting(behaviour) as collector, delivering(collector.url) as counted:  # type: ignore[arg-type]
+        counted.call(3)
+        await counted.until(failed=3)
+        await until(lambda: bool(caplog.records))
+    assert why in caplog.records[0].__dict__["fields"]["why"]
+
+
+async def test_a_collector_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    async with delivering(f"http://user:hunter2@127.0.0.1:{free_port()}") as counted:
+        counted.call()
+        await counted.until(failed=1)
+        await until(lambda: bool(caplog.records))
+    assert caplog.records[0].__dict__["fields"]["why"] == "Connection refused"
+    assert "hunter2" not in str([record.__dict__ for record in caplog.records])
+
+
+async def test_what_it_took_in_part_is_counted_so(caplog: pytest.LogCaptureFixture) -> None:
+    async with collecting(partial(2, "too old"), ok) as collector, delivering(collector.url) as counted:
+        counted.call(3)
+        await counted.until(failed=2, exported=1)
+        await until(lambda: bool(caplog.records))
+    assert caplog.records[0].__dict__["fields"]["why"] == "it took them but for 2: too old"
+
+
+async def test_an_answer_that_does_not_end_is_not_read_to_its_end() -> None:
+    async def endless(writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n" + bytes(100_000))
+        return True
+
+    async with collecting(endless) as collector, delivering(collector.url) as counted:
+        counted.call()
+        await counted.until(exported=1)
+
+
+async def test_a_key_is_in_no_line(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A header's value with a line end in it is refused by the client, in words that repeat it."""
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=a%0Ahunter2,hunter2")
+    async with collecting() as collector, delivering(collector.url) as counted:
+        counted.call()
+        await counted.until(failed=1)
+        await until(lambda: any(record.message == "spans are lost" for record in caplog.records))
+    assert "hunter2" not in str([(record.getMessage(), record.__dict__) for record in caplog.records])
+    assert collector.requests == 0
+
+
+async def test_a_collector_that_hangs_costs_what_does_not_fit_and_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "20")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    async with collecting(hang) as collector, delivering(collector.url) as counted:
+        counted.call()
+        await collector.until(lambda: collector.requests == 1)
+        before = time.monotonic()
+        counted.call(1000)
+        assert time.monotonic() - before < 0.9
+        assert counted.counts == {"dropped": 980}
+
+
+async def test_at_the_end_what_waits_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    async with collecting() as collector:
+        counted = Counted(collector.url)
+        counted.call(3)
+        await asyncio.to_thread(counted.delivery.end)
+        assert len(collector.taken) == 3
+        counted.call()
+    assert counted.counts == {"exported": 3, "dropped": 1, "failed": 0}
+
+
+async def test_at_the_end_a_dead_collector_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
+    counted = Counted(f"http://127.0.0.1:{free_port()}")
+    counted.call(3)
+    before = time.monotonic()
+    await asyncio.to_thread(counted.delivery.end)
+    assert time.monotonic() - before < 10  # by itself it would try for 60 s
+    assert counted.counts["failed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0"), ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many")]
+)
+def test_a_variable_that_makes_no_sense(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=r"positive|integer"):
+        Counted("http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+        ("https://otel.example/base/", "https://otel.example/base/v1/traces"),
+        ("http://127.0.0.1:4318/v1/traces", "http://127.0.0.1:4318/v1/traces"),
+    ],
+)
+def test_where_spans_go(url: str, found: str) -> None:
+    assert endpoint(url) == found
