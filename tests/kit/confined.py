@@ -1,0 +1,78 @@
+"""Runs a command under the seccomp filter and the memory rule of a systemd unit, where no systemd runs.
+
+    python tests/kit/confined.py UNIT COMMAND…
+
+`SystemCallFilter=` is put together as systemd.exec(5) says (the first line decides which kind of list it is; `~` takes
+away), from the sets that `systemd-analyze syscall-filter` tells. `MemoryDenyWriteExecute=` is the kernel's own
+PR_SET_MDWE, as systemd 254 and newer set it. Both hold for the command too, and need no root: no_new_privs comes first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+PR_SET_MDWE = 65
+PR_MDWE_REFUSE_EXEC_GAIN = 1
+SCMP_ACT_ALLOW = 0x7FFF0000  # seccomp.h
+SCMP_ACT_ERRNO = 0x00050000
+
+
+def settings(unit: Path) -> list[tuple[str, str]]:
+    """The `NAME=VALUE` lines, in order."""
+    lines = [line for line in unit.read_text().splitlines() if line and line[0] not in "#;["]
+    return [(name, value) for name, _, value in (line.partition("=") for line in lines)]
+
+
+def calls(name: str) -> set[str]:
+    """A system call, or all those of a set and of the sets in it."""
+    if not name.startswith("@"):
+        return {name}
+    told = subprocess.run(
+        ["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, timeout=10, check=True
+    ).stdout
+    words = [line.split()[0] for line in told.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
+    return set().union(*(calls(word) for word in words))
+
+
+def allowed(unit: Path) -> set[str]:
+    """What the unit's filter lets through; `@default` always (systemd.exec(5))."""
+    found = calls("@default")
+    for name, value in settings(unit):
+        if name == "SystemCallFilter":
+            named = set().union(*(calls(word) for word in value.removeprefix("~").split()))
+            found = found - named if value.startswith("~") else found | named
+    return found
+
+
+def confine(unit: Path) -> None:
+    """From here on, for this process and what it becomes. Raises `OSError`."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def prctl(option: int, value: int) -> None:
+        if libc.prctl(option, value, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), f"prctl {option}")
+
+    names = allowed(unit)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+    library.seccomp_init.restype = ctypes.c_void_p
+    context = ctypes.c_void_p(library.seccomp_init(SCMP_ACT_ERRNO | errno.EPERM))
+    for name in names:
+        number = library.seccomp_syscall_resolve_name(name.encode())
+        if number >= 0:  # this machine has it
+            library.seccomp_rule_add(context, SCMP_ACT_ALLOW, number, 0)
+    if ("MemoryDenyWriteExecute", "yes") in settings(unit):
+        prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN)
+    if library.seccomp_load(context):
+        raise OSError(errno.EINVAL, "the filter cannot be loaded")
+
+
+if __name__ == "__main__":
+    confine(Path(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])
