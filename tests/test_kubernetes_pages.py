@@ -1,14 +1,16 @@
-"""What the README of examples/kubernetes tells people to type, typed."""
+"""What the README of examples/kubernetes tells people to type, typed, and what its manifests share with the image."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.kit.commands import ROOT
-from tests.kit.manifests import KUBECTL
+from tests.kit.manifests import KUBECTL, built
 from tests.kit.transcript import blocks, terminal
 
 if TYPE_CHECKING:
@@ -31,3 +33,15 @@ def test_what_needs_a_cluster_is_marked_as_such() -> None:
     here, cluster = (EXAMPLE / "README.md").read_text().split("\n## With a cluster\n")
     assert "```console" not in here
     assert "```sh" not in cluster
+
+
+def test_the_manifests_and_the_image_say_the_same() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    said = dict(re.findall(r"^(USER|WORKDIR|ENTRYPOINT|CMD) (.+)$", dockerfile, re.MULTILINE))
+    sidecar = built(EXAMPLE / "base").sidecar
+    context = sidecar["securityContext"]
+    assert said["USER"] == f"{context['runAsUser']}:{context['runAsGroup']}"
+    assert said["WORKDIR"] == "/"
+    assert json.loads(said["ENTRYPOINT"]) == ["sidecar"]
+    assert json.loads(said["CMD"]) == sidecar["args"]
+    assert "command" not in sidecar

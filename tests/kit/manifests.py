@@ -74,6 +74,12 @@ def built(folder: Path) -> Built:
     return Built(list(yaml.safe_load_all(ended.stdout)))
 
 
+def quantity(text: str) -> float:
+    """Bytes, as Kubernetes writes them: `128Mi`."""
+    units = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+    return float(text[:-2]) * units[text[-2:]]
+
+
 def mistakes(manifest: Object, kubernetes: str) -> list[str]:
     """What the API server of that Kubernetes would not take, or would silently drop: unknown fields are mistakes."""
     if manifest["apiVersion"].startswith("monitoring.coreos.com/"):

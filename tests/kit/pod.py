@@ -120,6 +120,10 @@ class Container:
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
+    def memory(self) -> float:
+        """Bytes of it that are in memory (RSS)."""
+        return float(self.status()["VmRSS"].removesuffix(" kB")) * 1024
+
     def mounts(self) -> dict[str, set[str]]:
         """What it sees of the file system, each mount with its options."""
         lines = Path(f"/proc/{self.process.pid}/mountinfo").read_text().splitlines()

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from tests.kit.commands import ROOT
-from tests.kit.manifests import built
+from tests.kit.manifests import built, quantity
 from tests.kit.pod import Pod
 from tests.kit.pod_app import KINDS
 from tests.kit.pod_upstreams import upstreams
@@ -48,6 +48,7 @@ async def test_native_the_application_starts_last_and_ends_first(tmp_path: Path)
         assert report["failures"] == []
         assert report["after"].keys() == EVERY_KIND
         assert sidecar.alive
+        assert sidecar.memory() < quantity(built(BASE).sidecar["resources"]["requests"]["memory"])
         assert await pod.probe("readinessProbe") == 200
         sidecar.terminate()
         assert await sidecar.ended() == 0
