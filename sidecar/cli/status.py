@@ -72,7 +72,7 @@ def _tables(health: Document, told: dict[str, Document]) -> Iterator[_Table]:
     if table := upstream_table(told["upstreams"], told["circuit_breakers"]):
         yield _Table(table[0], table[1:])
     if limits := told["rate_limits"]:
-        rows = [(name, _windows(limit), limit["key"], _keys(limit)) for name, limit in limits.items()]
+        rows = [(name, _windows(limit), limit["key"], _counted(limit)) for name, limit in limits.items()]
         yield _Table(("limit", "allows", "per", "in use"), rows)
 
 
@@ -84,6 +84,12 @@ def _chain(route: Document) -> str:
 
 def _windows(limit: Document) -> str:
     return ", ".join(f"{each['limit']:g} {each['unit']} in {each['seconds']:g} s" for each in limit["windows"])
+
+
+def _counted(limit: Document) -> str:
+    """How much of it is in use; with the store that other sidecars count in, too, as this one has heard."""
+    store = limit.get("store", "local")
+    return _keys(limit) if store == "local" else f"{_keys(limit)}, in {store}"
 
 
 def _keys(limit: Document) -> str:

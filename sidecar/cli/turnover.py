@@ -19,6 +19,7 @@ WORDS = {
     "http": "connections to",
     "grpc": "channels to",
     "addresses": "addresses of",
+    "store": "shared limits in",
 }
 """What people call the kinds of parts, before their names."""
 
@@ -30,6 +31,7 @@ ANEW = {
     "http": "opened anew, and health checked anew; calls under way end on the old ones",
     "grpc": "opened anew; calls under way end on the old ones",
     "addresses": "none is set aside",
+    "store": "connected anew; what was counted is brought along",
 }
 """In which state a part of that kind begins whose settings have changed."""
 

@@ -11,10 +11,12 @@ from sidecar.settings.values import Access, Flag, Frozen, Int, Number
 class RedisSettings(Frozen):
     """`[redis]`: for limits with `store = "redis"`, and for news of breakers."""
 
-    url: RedisUrl = "redis://127.0.0.1:6379/0"
-    """Where it is."""
+    url: RedisUrl = Field("redis://127.0.0.1:6379/0", repr=False)
+    """Where it is, by which name and password, and which database: `rediss://USER:PASSWORD@HOST:PORT/0` for TLS."""
     on_failure: Literal["local", "reject"] = "local"
-    """Without Redis: count locally and say so, or refuse."""
+    """Where Redis does not count within 0.1 s: `local` counts in each sidecar by itself and says so in health, `reject`
+    answers calls that a shared limit guards with 503 `overloaded`.
+    """
     share_breakers: Flag = False
     """Tell other sidecars when a breaker opens or closes by itself, and hear them: after one's opening a single
     failure opens the same breaker here, after its closing the next call may be a probe. No call is refused for it.
@@ -22,7 +24,7 @@ class RedisSettings(Frozen):
 
 
 class TelemetrySettings(Frozen):
-    """`[telemetry]`: log and metrics."""
+    """`[telemetry]`: log, metrics and traces."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least that a line must be worth to be written."""
@@ -33,7 +35,10 @@ class TelemetrySettings(Frozen):
     access_log_sample: Number = Field(1.0, ge=0, le=1)
     """The share of lines kept; errors, retries, fallbacks and slow calls always are."""
     otlp: OtlpUrl = ""
-    """Where traces go; empty: nowhere."""
+    """A collector of OpenTelemetry's: traces of calls go there by OTLP over HTTP, to `/v1/traces` below this address;
+    empty: nowhere. Needs the package's extra `otlp`. `OTEL_SERVICE_NAME` and its like in the environment count, only
+    `OTEL_EXPORTER_OTLP_ENDPOINT` does not.
+    """
     server_timing: Flag = False
     """Answers carry `Server-Timing`."""
     max_series: Int = Field(10_000, ge=1)

@@ -137,7 +137,9 @@ class RateLimitSettings(Frozen):
     max_keys: Int = Field(100_000, ge=1)
     """Busy buckets that are kept; new keys beyond it share one."""
     store: Literal["local", "redis"] = "local"
-    """Where the count is kept."""
+    """Where the count is kept: in this process, or in `[redis]`, where all sidecars count together whose route or
+    upstream has this name.
+    """
 
 
 class ConcurrencySettings(Frozen):

@@ -150,7 +150,11 @@ def _proxy_url(text: str) -> str:
 
 
 def _redis_url(text: str) -> str:
-    return check_url(text, ("redis", "rediss"), userinfo=True)
+    check_url(text, ("redis", "rediss"), userinfo=True)
+    database = urlsplit(text).path.removeprefix("/")
+    if database and not (database.isascii() and database.isdigit()):
+        raise SettingError("names no database by its number", allowed="redis://host/0")
+    return text
 
 
 def _otlp_url(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
@@ -58,7 +59,7 @@ def _common() -> dict[str, Any]:
 def why(error: BaseException) -> str:
     """What is told of an error: one line of bounded length, the system's own word where that is the cause."""
     cause = error.__cause__ or error.__context__
-    if isinstance(cause, OSError) and cause.errno and not isinstance(cause, socket.gaierror):
+    if isinstance(cause, OSError) and cause.errno and not isinstance(cause, socket.gaierror | ssl.SSLError):
         return os.strerror(cause.errno)
     told = " ".join(str(error).split()) or type(error).__name__
     return told if len(told) <= LONGEST else told[: LONGEST - 1] + "…"

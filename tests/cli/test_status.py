@@ -10,6 +10,7 @@ import pytest
 from sidecar import __version__
 from sidecar.cli.status import status
 from sidecar.cli.trouble import Trouble
+from tests.kit.addresses import free_port
 from tests.kit.asked import asked, governed
 from tests.kit.blunt import blunt, json_answer
 from tests.kit.screen import screen
@@ -102,6 +103,19 @@ async def test_what_is_empty_takes_no_room(capsys: pytest.CaptureFixture[str]) -
     assert told.lines[0] == f"sidecar {__version__} is healthy"
     heads = [cells[0] for cells in words(told.lines) if cells]
     assert not {"not ok", "model", "limit"} & set(heads)
+
+
+async def test_a_limit_that_others_count_in_says_where(capsys: pytest.CaptureFixture[str]) -> None:
+    limited = 'rate_limit = { per_minute = 7, key = "ip", store = "redis" }'
+    nowhere = f'[redis]\nurl = "redis://127.0.0.1:{free_port()}"\n'
+    async with governed(nowhere, route=limited) as sidecar:
+        async with asyncio.timeout(10):
+            while ["redis", "unreachable: Connection refused; counting locally"] not in words(
+                (told := await asked(capsys, status, sidecar.admin, None)).lines
+            ):
+                continue
+    assert told.lines[0] == f"sidecar {__version__} is degraded"
+    assert words(told.lines)[-1] == ["route r", "7 requests in 60 s", "ip", "0 of 100000 keys, in redis"]
 
 
 async def test_a_file_that_was_refused_makes_it_stale(capsys: pytest.CaptureFixture[str]) -> None:

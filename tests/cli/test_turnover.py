@@ -17,6 +17,13 @@ def test_what_begins_anew_says_how() -> None:
     ]
 
 
+def test_a_store_of_limits_is_told_as_that() -> None:
+    assert list(by_kind([("store", "redis")])) == ["shared limits in redis"]
+    assert list(begun_anew([("store", "redis")])) == [
+        "shared limits in redis: connected anew; what was counted is brought along"
+    ]
+
+
 def test_a_kind_that_a_later_sidecar_tells_of_keeps_its_name() -> None:
     assert list(by_kind([("cache", "a")])) == ["cache a"]
     assert list(begun_anew([("cache", "a")])) == ["cache a: begins anew"]

@@ -79,6 +79,8 @@ def test_what_has_several_spellings_gets_one(kind: Any, text: str, read_as: str)
         (texts.Url, "unix://run", "names no absolute path"),
         (texts.ProxyUrl, "socks5://a", "cannot have the scheme socks5"),
         (texts.RedisUrl, "http://a", "cannot have the scheme http"),
+        (texts.RedisUrl, "redis://a/limits", "names no database by its number"),
+        (texts.RedisUrl, "redis://a/0/1", "names no database by its number"),
         (texts.Origin, "http://a/b", "an origin has no path"),
         (texts.Host, "a:80", "is not a host"),
         (texts.Host, "*.a", "is not a host"),
