@@ -50,8 +50,8 @@ def pulse(at: float = START, **told: Any) -> Json:
     for name in ("calls", "errors", "refused", "retries", "fallbacks", "inflight"):
         total[name] = sum(one[name] for one in routes.values())
     return {
-        "at": at, "seconds": 1.0, "health": {"status": "healthy", "checks": {}}, "routes": routes, "total": total, "targets": {},
-        "breakers": {}, "limits": {}, "upstreams": {}, "calls": [], "more_calls": 0, **told,
+        "at": at, "seconds": 1.0, "health": {"status": "healthy", "checks": {}}, "routes": routes, "total": total,
+        "targets": {}, "breakers": {}, "limits": {}, "upstreams": {}, "calls": [], "more_calls": 0, **told,
     }  # fmt: skip
 
 
@@ -76,8 +76,8 @@ class Scene:
     said: list[tuple[str, Json]] = field(default_factory=list)
     timelines: dict[str, Json] = field(default_factory=dict)
     url: str = ""
-    listeners: int = 0
-    """How many lines to `/live` were opened."""
+    closed: bool = False
+    """Whether `/live` answers 503."""
     _lines: set[asyncio.Queue[bytes | None]] = field(default_factory=set)
 
     def say(self, name: str, what: Json) -> None:
@@ -91,7 +91,8 @@ class Scene:
             line.put_nowait(None)
 
     async def live(self, request: web.Request) -> web.StreamResponse:
-        self.listeners += 1
+        if self.closed:
+            return web.json_response({"error": {"message": "away", "code": "overloaded"}}, status=503)
         line: asyncio.Queue[bytes | None] = asyncio.Queue()
         response = web.StreamResponse(headers=STREAM)
         await response.prepare(request)

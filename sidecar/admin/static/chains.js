@@ -38,11 +38,11 @@ export function chains(model) {
   return () => {
     const state = model.state ?? { routes: [], models: [] };
     const routes = state.routes.map((/** @type {any} */ route) => {
-      const links = linksOf(model, route.chain, model.serving(route.name), route.weights);
+      const links = linksOf(model, route.chain, model.serving("routes", route.name), route.weights);
       return { kind: "route", name: route.name, links, short: inShort(links, Boolean(route.weights)) };
     });
     const models = (state.models ?? []).map((/** @type {any} */ one) => {
-      const links = linksOf(model, one.chain, null, null);
+      const links = linksOf(model, one.chain, model.serving("models", one.name), null);
       return { kind: "model", name: one.name, links, short: inShort(links, false) };
     });
     rows.show([...routes, ...models]);
@@ -52,7 +52,7 @@ export function chains(model) {
 /**
  * @param {Model} model
  * @param {string[]} chain
- * @param {Map<string, number> | null} serving calls per second by target; null: by any route
+ * @param {Map<string, number>} serving calls per second by target
  * @param {number[] | null} weights
  * @returns {Link[]}
  */
@@ -60,7 +60,7 @@ function linksOf(model, chain, serving, weights) {
   return chain.map((name, place) => {
     const target = model.targets.get(name) ?? { ready: true };
     const rests = model.left(target, target.rests || undefined) ?? 0;
-    const calls = serving?.get(name) ?? 0;
+    const calls = serving.get(name) ?? 0;
     const weight = weights?.[place] ?? null;
     const serves = calls > 0 ? `serves ${number(calls)}/s` : "";
     const away = rests > 0 ? `rests ${length(rests)}${target.why ? `: ${target.why}` : ""}` : target.ready ? "" : "breaker open";

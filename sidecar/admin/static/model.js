@@ -74,7 +74,7 @@ export class Model {
     this.whole = false;
     const { total } = pulse;
     this.pulse = pulse;
-    this.recent.push({ seconds: pulse.seconds, total, routes: pulse.routes });
+    this.recent.push({ seconds: pulse.seconds, total, routes: pulse.routes, models: pulse.models });
     while (this.recent.length > 1 && this.elapsed > SMOOTH + 0.5) this.recent.shift();
     this.history.add(pulse.at, pulse.seconds, new Map([["", total], ...Object.entries(pulse.routes)]));
     this.addCalls(pulse.calls ?? []);
@@ -112,12 +112,15 @@ export class Model {
     return numbers;
   }
 
-  /** Which targets answered the calls of a route in the last seconds. @param {string} route @returns {Map<string, number>} per second */
-  serving(route) {
+  /**
+   * Which targets answered the calls of a route, or for a model, in the last seconds.
+   * @param {"routes" | "models"} of @param {string} name @returns {Map<string, number>} per second
+   */
+  serving(of, name) {
     const sums = new Map();
     const { elapsed } = this;
     for (const one of this.recent) {
-      for (const [target, calls] of Object.entries(one.routes[route]?.serving ?? {})) {
+      for (const [target, calls] of Object.entries(one[of]?.[name]?.serving ?? {})) {
         sums.set(target, (sums.get(target) ?? 0) + calls);
       }
     }

@@ -110,7 +110,7 @@ export function table(parent, told) {
     const found = chosen();
     whole.hidden = !found.length;
     empty.hidden = found.length > 0;
-    say(empty, all.length ? `Nothing of this matches “${search.value}”.` : told.empty);
+    say(empty, all.length && !found.length ? `Nothing of this matches “${search.value}”.` : told.empty);
     search.hidden = all.length <= 5 && !wanted;
     foot.hidden = found.length <= shown;
     say(count, `${Math.min(shown, found.length)} of ${found.length}`);
