@@ -122,7 +122,8 @@ class Frames:
         await asyncio.sleep(0)
         status, checks = judged(self._view)
         await asyncio.sleep(0)
-        routes = await self._routes(counts, took, self._serving(newest[:ended]))
+        answered = [call for call in newest[:ended] if call.answered]
+        routes = await self._routes(counts, took, self._serving(answered, by_model=False))
         shown = newest[: min(ended, SHOWN)]
         pulse = {
             "at": round(now, 3),
@@ -134,6 +135,7 @@ class Frames:
                 "inflight": sum(route["inflight"] for route in routes.values()),
                 **took.get(TOTAL, NO_LATENCY),
             },
+            "models": {name: {"serving": by} for name, by in self._serving(answered, by_model=True).items()},
             **looked,
             "calls": [call.short() for call in reversed(shown)],
             "more_calls": ended - len(shown),
@@ -157,13 +159,14 @@ class Frames:
                 }
         return told
 
-    def _serving(self, calls: Sequence[Finished]) -> dict[str, Counter[str]]:
-        """By route, how many calls each target has answered."""
+    def _serving(self, answered: Sequence[Finished], *, by_model: bool) -> dict[str, Counter[str]]:
+        """How many calls each target has answered, by route, or by model where the policy file has a chain for it."""
         serving: dict[str, Counter[str]] = defaultdict(Counter)
-        names = self._vitals.targets_of
-        for call in calls:
-            if call.answered:
-                serving[call.route][names.get((call.route, call.upstream), call.upstream)] += 1
+        names, models = self._vitals.targets_of, self._vitals.models
+        for call in answered:
+            if not by_model or call.model in models:
+                target = names.get((call.route, call.upstream), call.upstream)
+                serving[call.model if by_model else call.route][target] += 1
         return serving
 
 

@@ -55,13 +55,17 @@ async def anatomy(runtime: Runtime, hidden: frozenset[Place]) -> Json:
         }
         for route in runtime.routes
     ]
-    chains = next((route.llm.chains for route in runtime.routes if route.llm is not None), {})
-    models = [{"name": name, "chain": [target.name for target in chain]} for name, chain in chains.items()]
+    models = [{"name": name, "chain": [target.name for target in chain]} for name, chain in _chains(runtime).items()]
     upstreams = [
         {"name": name, "protocol": one.settings.protocol, "urls": [without_userinfo(url) for url in one.urls]}
         for name, one in runtime.resolved.upstreams.items()
     ]
     return {"routes": routes, "models": models, "upstreams": upstreams}
+
+
+def _chains(runtime: Runtime) -> Mapping[str, Sequence[Target]]:
+    """Those of `[models]`: the same by each route that leads to LLM providers."""
+    return next((route.llm.chains for route in runtime.routes if route.llm is not None), {})
 
 
 class Vitals:
@@ -73,6 +77,8 @@ class Vitals:
         self._targets: list[tuple[str, list[Target]]] = []
         self.targets_of: dict[tuple[str, str], str] = {}
         """By route and service the target's name, where no target is called as the service is."""
+        self.models: frozenset[str] = frozenset()
+        """Those that the policy file has a chain for."""
         self.known: dict[str, dict[str, Json]] = {}
 
     async def look(self, runtime: Runtime) -> Looked:
@@ -101,6 +107,7 @@ class Vitals:
                     if target.service.name not in named:
                         targets_of[route.name, target.service.name] = target.name
         self._runtime, self._targets, self.targets_of = runtime, list(targets.items()), targets_of
+        self.models = frozenset(_chains(runtime))
 
     async def _look_at_targets(self) -> dict[str, Json]:
         shown, now = {}, self._clock()

@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from sidecar.errors import NoRoute
 from sidecar.telemetry.access_log import SERVER_FAULTS
 from sidecar.telemetry.metrics import NO_ROUTE, category
 from sidecar.turns import in_turns
@@ -91,7 +92,7 @@ class Rates:
         async for (route, _, code), more in self._moved("grpc", metrics.grpc_requests.children):
             counts = found[route]
             counts.calls += more
-            if code in SERVER_FAULTS:
+            if _faulty(route, code):
                 counts.errors += more
         async for (route, *_), more in self._moved("retries", metrics.retries.children):
             found[route].retries += more
@@ -119,13 +120,19 @@ class Rates:
                     yield labels, value - before
 
 
+def _faulty(route: str, code: str) -> bool:
+    """Over HTTP it would be a 5xx. A call that met no route is the caller's fault there, too."""
+    return code in SERVER_FAULTS and not (code == NoRoute.grpc_code and route == NO_ROUTE)
+
+
 def counted(calls: Iterable[Finished]) -> dict[str, Counts]:
     """The same of calls that are remembered, by what their steps tell."""
     found: dict[str, Counts] = defaultdict(Counts)
     for call in calls:
-        counts = found[call.route or NO_ROUTE]
+        route = call.route or NO_ROUTE
+        counts = found[route]
         counts.calls += 1
-        counts.errors += call.code in SERVER_FAULTS or (not call.code and category(call.status) == "server")
+        counts.errors += _faulty(route, call.code) if call.code else category(call.status) == "server"
         counts.refused += call.refused
         target = ""
         for step in call.summary.steps:

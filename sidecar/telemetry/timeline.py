@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from sidecar.call import Wire
-from sidecar.telemetry.access_log import CANCELLED, LONGEST_PATH
+from sidecar.telemetry.access_log import CANCELLED, LONGEST_MODEL, LONGEST_PATH
 from sidecar.telemetry.metrics import CALLER_LEFT, NO_ROUTE
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Finished(NamedTuple):
     method: bytes
     path: bytes
     route: str
+    model: str
+    """That an LLM call asked for: the caller's word."""
     upstream: str
     attempts: int
     status: int
@@ -103,12 +105,13 @@ class Timeline:
     def add(self, call: Call, summary: Summary) -> None:
         http = call.wire is Wire.HTTP
         path = call.path if http else call.target
+        model = "" if call.llm is None else call.llm.model[:LONGEST_MODEL]
         self.ended += 1
         # A plain tuple in the order of `Finished`: 100 ns, where a named one takes 450.
         self._calls.append(
             (
                 call.id, call.correlation_id, self._wall(), call.method, path[:LONGEST_PATH], call.route,
-                call.upstream, call.attempts, call.status,
+                model, call.upstream, call.attempts, call.status,
                 "" if http else call.code or CANCELLED,
                 call.generation, call.body.received, call.bytes_out, summary,
             )

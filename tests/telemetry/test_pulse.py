@@ -74,6 +74,14 @@ async def test_of_grpc_the_codes_that_are_no_caller_s_fault_are_errors() -> None
     assert await Rates(metrics).look() == {"r": Counts(calls=6, errors=2)}
 
 
+async def test_a_grpc_call_that_met_no_route_is_the_caller_s_fault_as_over_http() -> None:
+    metrics = Metrics(version="1")
+    for name in ("r", "_none"):
+        metrics.route(name).finished_grpc("other", "UNIMPLEMENTED", 0.1, 0.0)
+    assert await Rates(metrics).look() == {"r": Counts(calls=1, errors=1), "_none": Counts(calls=1)}
+    assert counted(remembered((ended(route="", code="UNIMPLEMENTED"), summary())))["_none"].errors == 0
+
+
 async def test_retries_and_fallbacks_are_by_the_route_they_are_of() -> None:
     metrics = Metrics(version="1")
     metrics.target("r", "a").retried("timeout")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.kit.caller import PATIENCE
 from tests.kit.live import LISTEN, hearing
 from tests.kit.llm_raw import chats, streamed
@@ -32,15 +34,16 @@ async def test_grpc_calls_have_codes_and_their_upstream_channels() -> None:
     assert (unknown["code"], unknown["route"], unknown["outcome"]) == ("UNIMPLEMENTED", "_none", "no_route")
     assert sum(pulse["routes"]["r"]["errors"] for pulse in pulses if "r" in pulse["routes"]) == 1
     assert sum(pulse["total"]["refused"] for pulse in pulses) == 1
+    assert sum(pulse["total"]["errors"] for pulse in pulses) == 1
 
 
 async def test_llm_calls_have_the_model_s_target_and_the_time_to_the_first_token() -> None:
     async with stage(more=LISTEN) as s, hearing(s.sidecar) as live:
         state = await live.state()
-        models = {model["name"]: model["chain"] for model in state["models"]}
-        assert models["gpt-only"] == ["openai/gpt-4o"]
+        chains = {model["name"]: model["chain"] for model in state["models"]}
+        assert chains["gpt-only"] == ["openai/gpt-4o"]
         first = await live.pulse()
-        assert set(models["claude-first"]) <= set(first["targets"])
+        assert set(chains["claude-first"]) <= set(first["targets"])
         assert {"openai/gpt-4o", "anthropic/claude-sonnet-4-6"} <= set(first["breakers"])
         await chats(s.sidecar, GPT_ONLY)
         assert b"[DONE]" in await streamed(s.sidecar, CLAUDE_ONLY)
@@ -55,6 +58,13 @@ async def test_llm_calls_have_the_model_s_target_and_the_time_to_the_first_token
     for pulse in pulses:
         serving |= pulse["routes"].get("llm", {}).get("serving", {})
     assert serving == {"openai/gpt-4o": 1, "anthropic/claude-sonnet-4-6": 1}
+    models: dict[str, Any] = {}
+    for pulse in pulses:
+        models |= pulse["models"]
+    assert models == {
+        "gpt-only": {"serving": {"openai/gpt-4o": 1}},
+        "claude-only": {"serving": {"anthropic/claude-sonnet-4-6": 1}},
+    }
     assert "hi there" not in str(pulses)
 
 
