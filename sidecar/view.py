@@ -16,7 +16,7 @@ from sidecar.described import described
 from sidecar.explaining import Explainer
 from sidecar.live import Live
 from sidecar.telemetry import process_log
-from sidecar.vitals import limit_numbers, matches, without_userinfo
+from sidecar.vitals import matches, without_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -188,7 +188,7 @@ class View:
         return shown
 
     def rate_limits(self) -> Json:
-        return {name: limit_numbers(limit) for name, limit in self.runtime.parts.of("limit")}
+        return {name: limit.snapshot() for name, limit in self.runtime.parts.of("limit")}
 
     def listeners(self) -> Json:
         return {name: self.addresses[name] for name in LISTENERS if name in self.addresses}

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from sidecar.config.places import Place
     from sidecar.engine.route import Target
-    from sidecar.policy.limiter import RateLimit
     from sidecar.runtime import Runtime
 
 Json = dict[str, Any]
@@ -87,7 +86,7 @@ class Vitals:
         now = {
             "targets": await self._look_at_targets(),
             "breakers": await _looked_at(runtime.parts.of("breaker"), lambda breaker: breaker.snapshot()),
-            "limits": await _looked_at(runtime.parts.of("limit"), limit_numbers),
+            "limits": await _looked_at(runtime.parts.of("limit"), lambda limit: limit.snapshot()),
             "upstreams": await self._look_at_upstreams(runtime),
         }
         changed = {section: _changes(self.known.get(section, {}), there) for section, there in now.items()}
@@ -156,11 +155,6 @@ def _target(targets: Sequence[Target], now: float) -> Json:
     if any(target.static or target.would_admit(now) for target in targets):
         return {"ready": True, "rests": 0, "why": None}
     return {"ready": False, "rests": 0, "why": OPEN}
-
-
-def limit_numbers(limit: RateLimit) -> Json:
-    """The numbers of a rate limit, and where it is counted."""
-    return {**limit.snapshot(), "store": limit.settings.store}
 
 
 def without_userinfo(url: str) -> str:
