@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from sidecar.live_frames import Frames
 from tests.kit.live import LISTEN, Hearing, hearing
 from tests.kit.running import QUICK, Running, one, running
 from tests.kit.scripted import OK, reply, scripted
@@ -163,3 +164,20 @@ async def test_who_serves_a_target_s_calls_is_told_by_route() -> None:
             routes: dict[str, Any] = (await live.pulse())["routes"]
     assert (routes["r"]["serving"], routes["r"]["refused"]) == ({"static/away": 1}, 0)
     assert (routes["s"]["serving"], routes["s"]["errors"]) == ({}, 1)
+
+
+async def test_calls_go_on_while_much_is_looked_at_and_told() -> None:
+    many = "".join(
+        f'[upstreams.u{n}]\nurl = "{NOWHERE}"\n[routes.r{n}]\nmatch = {{ path = "/{n}/*" }}\nchain = ["u{n}"]\n'
+        for n in range(300)
+    )
+    async with running(LISTEN + many) as sidecar:
+        view = sidecar.daemon.view
+        assert view is not None
+        frames = Frames(view, view.wall, view.wall())
+        for work in (frames.begin(), frames.state(), frames.pulse(), frames.first(), view.routes()):
+            asked, turns = asyncio.create_task(work), 0
+            while not asked.done():
+                turns += 1
+                await asyncio.sleep(0)
+            assert turns > 3
