@@ -1,4 +1,4 @@
-# The sidecar as an image: no shell, no package manager, user 65532, some 140 MB (docs/container.md).
+# The sidecar as an image: no shell, no package manager, user 65532, some 160 MB (docs/container.md).
 #
 #   docker build -t sidecar .
 #

@@ -112,7 +112,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 
 
 async def started(image: Image, command: Sequence[str], **more: str) -> AsyncIterator[Container]:
-    listen = {f"SIDECAR_LISTEN_{name}": f"127.0.0.1:{free_port()}" for name in ("HTTP", "GRPC", "ADMIN")}
+    listen = {f"SIDECAR_LISTEN_{name}": f"127.0.0.1:{free_port()}" for name in ("GRPC", "ADMIN")}
+    listen["SIDECAR_LISTEN_HTTP"] = f"0.0.0.0:{free_port()}"  # as for `-p`
     environ = {**image.environ, **listen, **more}
     process = await asyncio.create_subprocess_exec(
         *image.entering([*image.entrypoint, *command], first=True), env=environ,
