@@ -9,7 +9,7 @@ import yaml
 
 from sidecar.dialects.stream_reader import Meaning
 from tests.kit.commands import ROOT, shell
-from tests.kit.monitoring import COMING, OUTCOMES, alerts, exported
+from tests.kit.monitoring import OUTCOMES, alerts, exported
 from tests.kit.tools import tool
 
 if TYPE_CHECKING:
@@ -68,4 +68,4 @@ async def test_every_query_is_one_and_asks_for_what_is_exported(tmp_path: Path) 
     (tmp_path / "page.yml").write_text(yaml.safe_dump({"groups": [{"name": "page", "rules": rules}]}))
     assert f"SUCCESS: {len(queries)} rules found" in await shell(f"{promtool} check rules {tmp_path}/page.yml")
     named = {name for text in queries for name in re.findall(r"(\w+)\{", text)}
-    assert named <= exported().keys() - COMING.keys()
+    assert named <= exported().keys()

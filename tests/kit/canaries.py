@@ -50,8 +50,11 @@ def found_in(told: bytes) -> list[str]:
     return [name for name in ALL if any(form in told for form in forms(name))]
 
 
-def policy(folder: Path, url: str) -> Path:
-    """A policy file with all of `CONFIGURED`, beside it the files that it names. `$CANARY` must be set for it."""
+def policy(folder: Path, url: str, collector: str) -> Path:
+    """A policy file with all of `CONFIGURED`, beside it the files that it names. `$CANARY` must be set for it.
+
+    `url` is that of the upstreams, `collector` is where traces go, HOST:PORT.
+    """
     (folder / "admin.token").write_text(canary("admin-token") + "\n")
     (folder / "one.key").write_text(canary("file") + "\n")
     (folder / "anthropic.key").write_text(canary("anthropic") + "\n")
@@ -69,6 +72,7 @@ token = {{ file = "admin.token" }}
 
 [telemetry]
 log_level = "debug"
+otlp = "http://user:{canary("otlp")}@{collector}"
 
 [redis]
 url = "redis://:{canary("redis")}@127.0.0.1:1/0"
@@ -115,7 +119,7 @@ rate_limit = {{ per_second = 1000, key = "api_key" }}
 [routes.few]
 match = {{ path = "/few/*" }}
 chain = ["service"]
-rate_limit = {{ per_hour = 1, key = "header:X-API-Key" }}
+rate_limit = {{ per_hour = 1, key = "header:X-API-Key", store = "redis" }}
 
 [routes.proxied]
 match = {{ path = "/proxied/*" }}

@@ -22,14 +22,6 @@ OUTCOMES |= {"throttled", "overloaded", "unavailable", "server_error", "http_408
 OUTCOMES |= {"grpc_lost", "aborted"}
 """How an attempt may be judged: the words of `outcome`."""
 
-# Named by those who make them, and not here yet.
-COMING = {
-    "sidecar_store_up": {"store"},
-    "sidecar_store_decisions_total": {"store", "result"},
-    "sidecar_store_seconds_bucket": {"store", "le"},
-    "sidecar_store_news_total": {"store", "kind"},
-    "sidecar_spans_total": {"result"},
-}
 # Of the scrape itself and of the process collector, without labels of their own but those of the target.
 PROMETHEUS = {name: set[str]() for name in ("up", "process_start_time_seconds", "process_cpu_seconds_total")}
 PROMETHEUS |= {name: set() for name in ("process_open_fds", "process_max_fds", "process_resident_memory_bytes")}
@@ -57,4 +49,4 @@ def exported() -> dict[str, set[str]]:
         del known[name]
     plain = re.findall(r"^([a-z_]+)(?:\{(\w+)=\S+\})? ", metrics.exposition("")[1].decode(), re.MULTILINE)
     known |= {name: {label} - {""} for name, label in plain if name not in known}
-    return COMING | known | PROMETHEUS
+    return known | PROMETHEUS

@@ -17,6 +17,7 @@ import aiohttp
 import grpc
 import grpc.aio
 import pytest
+from aiohttp import web
 
 from sidecar.admin.api import INDEX
 from tests.kit.canaries import LLM_SAYS, SERVICE_SAYS, canary, found_in, mistaken, policy
@@ -37,6 +38,16 @@ CALLERS = {
     "X-API-Key": canary("caller-key"),
 }
 ROUNDS = 2 * len(SERVICE_SAYS)
+
+
+class Said(defaultdict[str, bytes]):
+    """What was said where."""
+
+    def __init__(self) -> None:
+        super().__init__(bytes)
+
+    def leaks(self) -> dict[str, list[str]]:
+        return {place: names for place, told in self.items() if (names := found_in(told))}
 
 
 class Hostile:
@@ -65,6 +76,27 @@ class Hostile:
 
 
 @asynccontextmanager
+async def collector(said: Said) -> AsyncIterator[str]:
+    """Where traces go: what they hold is told, too. Half of them it does not want, and repeats what it was sent."""
+    answers = cycle((200, 400))
+
+    async def take(request: web.BaseRequest) -> web.Response:
+        said["traces"] += await request.read()
+        status = next(answers)
+        return web.Response(status=status, text="" if status == 200 else str(request.headers))
+
+    server = web.Server(take)
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield "{}:{}".format(*runner.addresses[0])
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
 async def hostile() -> AsyncIterator[tuple[Hostile, str]]:
     async with listening() as server:
 
@@ -79,16 +111,6 @@ async def hostile() -> AsyncIterator[tuple[Hostile, str]]:
         finally:
             serving.cancel()
             await asyncio.wait([serving])
-
-
-class Said(defaultdict[str, bytes]):
-    """What was said where."""
-
-    def __init__(self) -> None:
-        super().__init__(bytes)
-
-    def leaks(self) -> dict[str, list[str]]:
-        return {place: names for place, told in self.items() if (names := found_in(told))}
 
 
 class Hearing:
@@ -150,7 +172,7 @@ async def strange_callers(session: aiohttp.ClientSession, sidecar: Process) -> N
         f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization {secret}\r\n\r\n",
         f"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: {secret}\r\n\r\n",
         f"GET http://user:{user}@a/service/1 HTTP/1.1\r\nHost: a\r\nX-Sidecar-Token: {canary('http-token')}\r\n\r\n",
-        f"GET / HTTP/1.1\r\nHost: {secret}.example.org\r\n\r\n",
+        f"GET /?{secret} HTTP/1.1\r\nHost: page.example.org\r\n\r\n",
         f"POST / HTTP/1.1\r\nHost: a\r\nOrigin: http://{secret}.example.org\r\nContent-Length: 0\r\n\r\n",
         f"GET /{'x' * 70000}?{secret} HTTP/1.1\r\nHost: a\r\n\r\n",
     ):
@@ -249,7 +271,8 @@ async def test_all_that_is_said_is_searched_for_every_secret(tmp_path: Path, mon
     said = Said()
     async with AsyncExitStack() as on:
         upstream, url = await on.enter_async_context(hostile())
-        files = versions(policy(tmp_path, url))
+        traces = await on.enter_async_context(collector(said))
+        files = versions(policy(tmp_path, url, traces))
         sidecar = await on.enter_async_context(sidecar_process(files["good"]))
         session = await on.enter_async_context(aiohttp.ClientSession())
         assert sidecar.process.stdout is not None
@@ -277,5 +300,5 @@ async def test_all_that_is_said_is_searched_for_every_secret(tmp_path: Path, mon
     assert sum(line["message"] == "call finished" for line in log) > 4 * ROUNDS
     outcomes = {line.get("outcome") for line in log}
     assert len(outcomes) > 8, f"calls went wrong in few ways: {outcomes}"
-    assert {"/events", "/live", "/config", "/requests/{id}", "POST /explain"} <= said.keys()
+    assert {"/events", "/live", "/config", "/requests/{id}", "POST /explain", "traces"} <= said.keys()
     assert said.leaks() == {}
