@@ -24,7 +24,7 @@ export function headline(model) {
 /** @param {Model} model */
 function health(model) {
   const told = model.pulse?.health ?? { status: "unknown", checks: {} };
-  const status = told.status in WORDS ? /** @type {keyof WORDS} */ (told.status) : "unknown";
+  const status = told.status in WORDS ? /** @type {keyof typeof WORDS} */ (told.status) : "unknown";
   mark(byId("health"), "data-status", status);
   say(byId("health").querySelector(".mark"), MARKS[status]);
   say(byId("health-status"), WORDS[status]);

@@ -81,6 +81,7 @@ export class Plot {
     this.drawn?.destroy();
     const colour = colours();
     const axis = { stroke: colour.text, font: "11px system-ui, sans-serif", grid: { stroke: colour.grid, width: 1 }, ticks: { show: false } };
+    /** @type {any} its own types want tuples where numbers stand */
     const options = {
       width: this.place.clientWidth || 300,
       height: HEIGHT,
