@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sidecar")
 
-PATIENCE = 1.0
-"""Seconds for an answer."""
+PATIENCE = 2.0
+"""Seconds for a connection with the answer to what is asked first, and for each later one."""
 QUIET = 15.0
 """Seconds of silence after which Redis is asked whether it is there, and again until it is believed to be gone."""
 FIRST_WAIT, LONGEST_WAIT = 0.25, 10.0
@@ -40,7 +40,8 @@ class NewsWire:
         """Whether what others tell arrives here now."""
         self._rng = rng
         self._quiet = quiet
-        self._redis = client(settings, timeout=PATIENCE)
+        # Without a timeout of its own: the client would wait by `wait_for`, which swallows a cancellation now and then.
+        self._redis = client(settings)
         self._tasks: list[asyncio.Task[None]] = []
         self._told_of_loss = False
         self._why = "not connected yet"
@@ -84,7 +85,8 @@ class NewsWire:
         """Raises one of `AWAY`. A fresh connection has nothing of what waited for the one before."""
         listening = self._redis.pubsub()
         try:
-            await listening.subscribe(CHANNEL)
+            async with asyncio.timeout(PATIENCE):
+                await listening.subscribe(CHANNEL)
             asked = False
             while True:
                 said = await listening.get_message(timeout=self._quiet)
@@ -92,7 +94,8 @@ class NewsWire:
                     if asked:
                         raise TimeoutError(f"it says nothing for {2 * self._quiet:.0f} s")
                     asked = True
-                    await listening.ping()
+                    async with asyncio.timeout(PATIENCE):
+                        await listening.ping()
                     continue
                 asked = False
                 if said["type"] == "subscribe":
@@ -106,7 +109,8 @@ class NewsWire:
         while True:
             message = await self.news.next()
             try:
-                await self._redis.publish(CHANNEL, message)
+                async with asyncio.timeout(PATIENCE):
+                    await self._redis.publish(CHANNEL, message)
             except AWAY:
                 self.news.sent(arrived=False)
             else:

@@ -145,3 +145,14 @@ async def test_what_is_no_redis_at_all_is_tried_again() -> None:
     async with server, wired(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", "a") as (_, wire):
         await until(lambda: wire._told_of_loss)
         assert all(not task.done() for task in wire._tasks)
+
+
+async def test_it_closes_whatever_it_does_at_that_moment() -> None:
+    """`wait_for` would swallow the cancellation at some of them."""
+    async with redis_server() as redis:
+        for turns in range(60):
+            async with wired(redis.url, "a") as (_, wire):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                async with asyncio.timeout(PATIENCE):
+                    await wire.aclose()
