@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from sidecar.stores import redis_store
 from sidecar.stores.redis_script import decision, given
 from sidecar.stores.redis_store import MOST, PATIENCE, RedisStore
 from tests.kit.addresses import free_port
+from tests.kit.commands import ROOT
 from tests.kit.redis_server import redis_server
 
 if TYPE_CHECKING:
@@ -215,6 +217,24 @@ async def test_a_wrong_password_is_told_without_it() -> None:
         right, _ = store(redis.url.replace("//", "//:secret@"))
         assert await answer(right) is not None
         await right.aclose()
+
+
+def rights() -> list[str]:
+    """What the page says that a user with an ACL needs."""
+    page = " ".join((ROOT / "docs" / "fleet.md").read_text().split())
+    (found,) = re.findall(r"`(~sidecar:\*[^`]*)`", page)
+    return found.split()
+
+
+async def test_the_rights_that_the_page_names_are_enough_and_each_is_needed() -> None:
+    async with redis_server() as redis:
+        for missing in ("", *rights()):
+            allowed = [word for word in rights() if word != missing]
+            assert await redis.ask("ACL", "SETUSER", "app", "reset", "on", ">pw", *allowed) == "+OK"
+            assert await redis.ask("SCRIPT", "FLUSH") == "+OK"
+            ours, _ = store(redis.url.replace("//", "//app:pw@").replace("/0", "/1"))
+            assert (await answer(ours) is None) == bool(missing), missing
+            await ours.aclose()
 
 
 async def test_a_script_that_takes_for_ever_is_not_waited_for() -> None:
