@@ -67,6 +67,8 @@ class Sending:
     peer = NOWHERE
     ttfb = 0.0
     usage: Usage | None = None
+    code = ""
+    """gRPC: the status that its stream ended with, long after evidence."""
 
     def __init__(self, span_id: int, target: str, address: int) -> None:
         self.span_id = span_id

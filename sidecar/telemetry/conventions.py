@@ -97,8 +97,8 @@ def server(call: Call, summary: Summary, pattern: str, rpc: str) -> Attributes:
             said["http.response.status_code"] = call.status
     if call.route:
         said["sidecar.route"] = call.route
-    if call.upstream:
-        said["sidecar.upstream"] = call.upstream
+    if call.upstream:  # a model's service is called by both names
+        said["sidecar.upstream"] = call.upstream if call.llm is None else call.upstream.partition("/")[0]
     said["sidecar.attempts"] = call.attempts
     said["sidecar.outcome"] = summary.outcome
     said["sidecar.config"] = call.generation
@@ -140,7 +140,7 @@ def client(call: Call, step: Step, sending: Sending, rpc: str, ordinal: int, res
         if port:
             said["server.port"] = port
     if peer.protocol in GRPC:
-        _rpc(said, call, rpc, step.code or ("OK" if step.outcome == "ok" else ""))
+        _rpc(said, call, rpc, sending.code or step.code or ("OK" if step.outcome == "ok" else ""))
     else:
         said["http.request.method"] = method_of(call)
         said["network.protocol.version"] = "1.1"
@@ -150,18 +150,19 @@ def client(call: Call, step: Step, sending: Sending, rpc: str, ordinal: int, res
             said["http.request.resend_count"] = resent
     if operation := _operation(call, peer.protocol):
         _llm(said, call, sending, operation)
-    said["sidecar.upstream"] = sending.target
+    said["sidecar.upstream"] = sending.target.partition("/")[0]
     said["sidecar.attempt"] = ordinal
     said["sidecar.outcome"] = step.outcome
-    if error := client_error(step):
+    if error := client_error(step, sending.code):
         said["error.type"] = error
     return said
 
 
-def client_error(step: Step) -> str:
-    """Why the span of an attempt is one of an error; empty where it is none."""
-    if step.code not in ("", "OK"):
-        return step.code
+def client_error(step: Step, ended: str = "") -> str:
+    """Why the span of an attempt is one of an error, empty where it is none; a stream `ended` with that code."""
+    code = ended or step.code
+    if code not in ("", "OK"):
+        return code
     if step.status >= 400:
         return str(step.status)
     return "" if step.outcome in _NO_ERRORS else step.outcome
@@ -171,13 +172,13 @@ def waited(step: Step) -> Attributes:
     """Of an event: the call waited by our own doing."""
     said: Attributes = {"sidecar.wait.reason": step.why, "sidecar.wait.seconds": round(step.seconds, 6)}
     if step.target:
-        said["sidecar.upstream"] = step.target
+        said["sidecar.target"] = step.target
     return said
 
 
 def skipped(step: Step) -> Attributes:
     """Of an event: a target was not tried."""
-    return {"sidecar.upstream": step.target, "sidecar.skip.reason": step.outcome}
+    return {"sidecar.target": step.target, "sidecar.skip.reason": step.outcome}
 
 
 def fell_back(fallback: Fallback) -> Attributes:

@@ -160,10 +160,10 @@ class Delivery:
         parts = urlsplit(url)
         host = parts.hostname or ""
         session = self._session = Session(proxies=not is_loopback(f"[{host}]" if ":" in host else host))
-        to = parts.netloc.rpartition("@")[2]
+        self.to = parts.netloc.rpartition("@")[2]
         quiet = NoOpMeterProvider()
         exporter = OTLPSpanExporter(endpoint(url), session=session, meter_provider=quiet)
-        self._exporter = Exporter(exporter, session, to, count)
+        self._exporter = Exporter(exporter, session, self.to, count)
         self._most = _whole(OTEL_BSP_MAX_QUEUE_SIZE, WAITING)
         self._processor = BatchSpanProcessor(self._exporter, self._most, meter_provider=quiet)
         provider = self._provider = TracerProvider(

@@ -26,6 +26,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from sidecar.call import Wire
 from sidecar.telemetry import conventions
 from sidecar.telemetry.call_span import SAMPLED, CallSpan, new_id, traceparent
 
@@ -47,6 +48,9 @@ LONGEST_STATE = 512
 
 RANDOM = 2
 """The flag that says that a trace's id came by chance (W3C Trace Context, level 2): it stays as the caller sent it."""
+
+_TO_THE_END = frozenset({"ok", "client_error"})
+"""Outcomes of calls whose last attempt's answer is the caller's, from its beginning to its end."""
 
 _NOBODY = Context()
 _WELL = Status(StatusCode.UNSET)
@@ -103,6 +107,8 @@ class Spans:
         state = span.state if isinstance(span.state, TraceState) else None
         flags = TraceFlags(span.flags)
         own = SpanContext(span.trace_id, span.span_id, is_remote=False, trace_flags=flags, trace_state=state)
+        if call.wire is Wire.GRPC and span.sendings and summary.outcome in _TO_THE_END:
+            span.sendings[-1].code = call.code
         events = [Event("sidecar.fallback", conventions.fell_back(one), one.at) for one in span.fallbacks]
         breakers: set[str] = set()
         for step, sending, ordinal, resent in _told(span, summary, events, started):

@@ -34,6 +34,8 @@ class Delivery(Protocol):
     """Traces on their way to one collector (`otlp.py`)."""
 
     spans: Spans
+    to: str
+    """Whose it is, for the log: without what an address may hold of credentials."""
 
     def end(self) -> None: ...
 
@@ -57,7 +59,10 @@ class Tracing:
         made = await self._begun(url) if url else None
         before, self._delivery = self._delivery, made
         self._telemetry.spans = made.spans if made is not None else None
+        if made is not None:
+            log.info("calls are traced", extra={"fields": {"otlp": made.to}})
         if before is not None:
+            log.info("what was traced until now is sent", extra={"fields": {"otlp": before.to}})
             _end(before, _nothing)
 
     async def aclose(self) -> None:

@@ -114,7 +114,7 @@ class Collector:
     requests: int = 0
     fields: list[dict[str, str]] = field(default_factory=list)
     """The header of each request, lower-case names; `path` is its target."""
-    connections: set[asyncio.Task[None]] = field(default_factory=set)
+    connections: set[asyncio.StreamWriter] = field(default_factory=set)
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -140,14 +140,13 @@ class Collector:
         return sorted(self.taken, key=lambda span: (span.start, span.kind == "client"))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.connections.add(task)
+        self.connections.add(writer)
         try:
             await self._serve(reader, writer)
         finally:
             writer.transport.abort()
-            self.connections.discard(task)
+            self.connections.discard(writer)
+            self._heard.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -211,7 +210,7 @@ async def collecting(*behaves: Behaviour) -> AsyncIterator[Collector]:
         yield collector
     finally:
         server.close()
-        open_still = list(collector.connections)
-        for task in open_still:
-            task.cancel()
-        await asyncio.gather(*open_still, return_exceptions=True)
+        await asyncio.sleep(0)  # one that has just come is taken
+        for writer in collector.connections:
+            writer.transport.abort()
+        await collector.until(lambda: not collector.connections)

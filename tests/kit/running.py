@@ -9,9 +9,11 @@ async with listening() as upstream, running(one(upstream.url)) as sidecar:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import tempfile
+import threading
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,10 +63,17 @@ class Log(LogWriter):
         os.close(nowhere)
         self.lines: list[dict[str, Any]] = []
         self._came = asyncio.Event()
+        self._home = threading.get_ident()
+        with contextlib.suppress(RuntimeError):  # a test without a loop waits for nothing
+            self._loop = asyncio.get_running_loop()
 
     def write(self, line: bytes) -> None:
         self.lines.append(orjson.loads(line))
-        self._came.set()
+        if threading.get_ident() == self._home:
+            self._came.set()
+        else:  # what works in threads logs, too, also behind the end of a test
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._came.set)
 
     async def line(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The first line that is such, now or when it comes."""

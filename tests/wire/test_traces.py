@@ -164,7 +164,7 @@ async def test_an_open_breaker_is_told_where_it_opened_and_where_it_refused() ->
         ("sidecar.breaker", {"sidecar.breaker": "a", "sidecar.breaker.from": "closed", "sidecar.breaker.to": "open"})
     ]
     assert (opened.status, opened.said["error.type"]) == ("error", "500")
-    assert refused.events == [("sidecar.skip", {"sidecar.upstream": "a", "sidecar.skip.reason": "circuit_open"})]
+    assert refused.events == [("sidecar.skip", {"sidecar.target": "a", "sidecar.skip.reason": "circuit_open"})]
     assert (refused.status, refused.said["error.type"]) == ("error", "circuit_open")
 
 
