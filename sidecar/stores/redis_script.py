@@ -10,6 +10,7 @@ is empty: it is equal to none then.
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -130,9 +131,13 @@ def correction(key: bytes, windows: tuple[bytes, ...], tokens: float) -> tuple[b
     return (b"1", key, CORRECT, b"0", b"%r" % tokens, COUNTED, *windows)
 
 
-def read(answer: Sequence[bytes], windows: int) -> list[float]:
+def read(answer: object, windows: int) -> list[float]:
     """The wait in seconds, then what is free in each of so many windows. Raises `TypeError`, `ValueError`."""
+    if not isinstance(answer, list):  # bytes would do for a row of numbers
+        raise TypeError(f"{type(answer).__name__} is no list")
     numbers = [float(number) for number in answer]
     if len(numbers) != windows + 1:
         raise ValueError(f"{len(numbers)} numbers for {windows} windows")
+    if numbers[0] < 0 or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{numbers} are no decision")
     return numbers

@@ -156,3 +156,17 @@ async def test_it_closes_whatever_it_does_at_that_moment() -> None:
                     await asyncio.sleep(0)
                 async with asyncio.timeout(PATIENCE):
                     await wire.aclose()
+
+
+async def test_not_even_an_answer_that_upsets_the_client_ends_the_listening() -> None:
+    async def nested(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"*1\r\n" * 5000)
+        writer.close()
+
+    server = await asyncio.start_server(nested, "127.0.0.1", 0)
+    async with server, wired(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", "a") as (a, wire):
+        await until(lambda: "recursion" in wire.state)
+        play(a.breaker, "---")
+        await until(lambda: a.heard.kinds == ["dropped"])
+        assert not any(task.done() for task in wire._tasks)

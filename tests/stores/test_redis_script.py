@@ -49,7 +49,7 @@ class There:
     def _ask(self, arguments: Sequence[bytes]) -> list[float]:
         moment = b"%d" % round(self.now * 1_000_000)
         answer: Any = self.redis.execute_command("EVAL", TURNED, *arguments, moment)  # type: ignore[no-untyped-call]
-        return read(answer, (len(arguments) - 6) // 4)
+        return [float(number) for number in answer]
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +188,13 @@ def test_what_somebody_else_wrote_into_a_bucket_is_nothing(redis: Redis, found: 
 
 def test_more_than_a_bucket_holds_never_fits(redis: Redis) -> None:
     assert There(redis, per_minute=3).take(amount=4.0)[0] == math.inf
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"OK", b"", None, 7, [], [b"0"], [b"0", b"1", b"1"], [b"nan", b"1"], [b"0", b"nan"], [b"inf", b"1"],
+     [b"0", b"inf"], [b"-1", b"1"], [b"x", b"1"], [None, b"1"], [[b"0"], b"1"]],
+)  # fmt: skip
+def test_what_is_no_decision_is_not_taken_for_one(answer: object) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        read(answer, 1)
