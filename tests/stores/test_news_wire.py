@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from sidecar.stores.news_wire import NewsWire
 from tests.kit.addresses import black_hole, free_port
 from tests.kit.breakers import play
 from tests.kit.caller import PATIENCE
+from tests.kit.commands import ROOT
 from tests.kit.redis_server import redis_server
 from tests.stores.test_news import OPEN, One
 
@@ -116,6 +118,18 @@ async def test_who_may_not_listen_is_told_so(caplog: pytest.LogCaptureFixture) -
             play(a.breaker, "---")
             await until(lambda: a.heard.kinds == ["dropped"])
             assert wire.state.startswith("not heard: ")
+
+
+async def test_the_rights_that_the_page_names_are_enough() -> None:
+    rights = re.search(r"`(&sidecar:breakers [^`]+)`", (ROOT / "docs" / "fleet.md").read_text())
+    assert rights is not None
+    async with redis_server() as redis:
+        await redis.ask("ACL", "SETUSER", "news", "on", ">secret", "resetchannels", *rights[1].split())
+        url = redis.url.replace("redis://", "redis://news:secret@")
+        async with wired(url, "a", quiet=0.02) as (a, wire), wired(url, "b") as (b, other):
+            await until(lambda: wire.listens and other.listens)
+            play(b.breaker, "---")
+            await until(lambda: a.heard.kinds == ["heard"])
 
 
 async def test_where_nobody_is_or_nobody_answers_it_closes_at_once() -> None:
