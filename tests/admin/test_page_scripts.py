@@ -157,10 +157,11 @@ def told(pulses: Sequence[tuple[float, float, dict[str, Any]]], **more: Any) -> 
     return {"pulses": pulses, "gaps": [], **more}
 
 
-def test_a_rate_is_that_of_the_last_five_seconds(ask: Ask) -> None:
-    kept = ask("history", told([(second, 1.0, {"shop": numbers(6 * (second == 2), p50=0.5)}) for second in range(8)]))
-    assert kept["times"] == list(range(8))
-    assert kept["routes"]["shop"]["rate"] == pytest.approx([0, 0, 2, 1.5, 1.2, 1.2, 1.2, 0])
+def test_a_rate_is_that_of_the_last_ten_seconds(ask: Ask) -> None:
+    pulses = [(second, 1.0, {"shop": numbers(6 * (second == 2))}) for second in range(13)]
+    kept = ask("history", told(pulses))
+    assert kept["times"] == list(range(13))
+    assert kept["routes"]["shop"]["rate"] == pytest.approx([0, 0, 2, 1.5, 1.2, 1, 6 / 7, 0.75, 2 / 3, 0.6, 0.6, 0.6, 0])
 
 
 def test_errors_are_a_share_of_the_calls_there_were(ask: Ask) -> None:

@@ -6,6 +6,7 @@ requests to other hosts and breaches of its content policy. `opened` asserts tha
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -66,6 +67,12 @@ class Opened:
         self.page.on("console", console)
         self.page.on("pageerror", lambda error: self.troubles.append(f"script: {error}"))
         self.page.on("request", requested)
+
+    async def until(self, holds: str) -> None:
+        """Until this expression is true. (Playwright's own waiting runs text as code, which the policy stops.)"""
+        async with asyncio.timeout(PATIENCE / 1000):
+            while not await self.page.evaluate(holds):  # noqa: ASYNC110 - it is in another process
+                await asyncio.sleep(0.05)
 
     async def scrolls_sideways(self) -> bool:
         """Is the page wider than its window?"""

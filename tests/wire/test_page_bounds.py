@@ -103,19 +103,22 @@ async def test_of_a_thousand_routes_a_page_is_shown_and_each_is_found(browser: B
         # What is not well does not hide on a later page.
         assert "route-0700" in await page.locator("#breaker-list tbody tr").first.inner_text()
 
+        await page.evaluate(TIMED)
         scene.say("pulse", pulse(START + 40, routes=routes))
-        took = await page.evaluate(DRAWN)
-        assert took < 1000, "milliseconds, on a busy machine: 20 on an idle one"
+        await shown.until("window.took > 0")
+        assert await page.evaluate("took") < 1000, "milliseconds, on a busy machine; see TIMED"
 
 
-DRAWN = """async () => {
-  const next = () => new Promise(requestAnimationFrame);
-  await next();
+TIMED = """
+const frame = window.requestAnimationFrame;
+window.requestAnimationFrame = (draw) => frame((now) => {
   const from = performance.now();
-  document.querySelector('#scope').dispatchEvent(new Event('change'));
-  await next();
-  return performance.now() - from;
-}"""
+  draw(now);
+  window.took = performance.now() - from;
+});
+true;
+"""
+"""How long it takes to draw everything: 10 ms on an idle machine."""
 
 
 async def test_what_is_kept_has_a_bound(browser: Browser) -> None:
@@ -132,7 +135,7 @@ async def test_what_is_kept_has_a_bound(browser: Browser) -> None:
             for number in range(10):
                 scene.say("retry", {"route": "shop", "upstream": "shop", "reason": f"reset {second}.{number}"})
         scene.say("reload", {"result": "success", "generation": 7})
-        await page.wait_for_function("shown('generation 7 is live')", polling=50)
+        await shown.until("shown('generation 7 is live')")
         assert await page.evaluate("asked <= looked + 1")
         await page.locator("#calls").get_by_text("15 of 500").wait_for()
         assert await page.locator("#feed li").count() == 200
@@ -148,6 +151,7 @@ window.shown = (text) => {
   if (window.draw) { looked += 1; const draw = window.draw; window.draw = null; draw(); }
   return document.querySelector('#feed li')?.textContent.includes(text);
 };
+true;
 """
 """Frames come when somebody looks (`shown`), as in a hidden tab; how often the page has asked for one is counted."""
 

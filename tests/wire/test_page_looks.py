@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 
 from tests.kit.browser import DESKTOP, PHONE, opened
 from tests.kit.busy_scene import busy
@@ -18,6 +19,8 @@ from tests.kit.commands import ROOT
 from tests.kit.scene import Scene, playing, pulse, state
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from playwright.async_api import Browser, Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -48,7 +51,6 @@ async def take(page: Page, look: str) -> None:
     """The picture `dashboard-LOOK.png`."""
     width, height = TALL[look]
     await page.set_viewport_size({"width": width, "height": height})
-    await page.wait_for_function("document.querySelector('canvas').clientWidth > 0")
     IMAGES.mkdir(exist_ok=True)
     await page.screenshot(path=IMAGES / f"dashboard-{look}.png", animations="disabled")
 
@@ -79,34 +81,37 @@ async def test_the_colours_that_were_chosen_stay(browser: Browser) -> None:
         assert await page.evaluate(background) == dark
 
 
-async def test_nothing_moves_for_who_does_not_want_it(browser: Browser) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """One that is only looked at."""
     async with playing(busy()) as scene, opened(browser, scene.url, reduced_motion="reduce") as shown:
-        await shown.page.locator("#plots canvas").first.wait_for()
-        assert await shown.page.evaluate("document.getAnimations().length") == 0
-        assert await shown.page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+        await shown.page.locator("#plots canvas").nth(3).wait_for()
+        yield shown.page
 
 
-async def test_a_plot_says_in_words_what_it_shows(browser: Browser) -> None:
-    async with playing(busy()) as scene, opened(browser, scene.url) as shown:
-        plot = shown.page.get_by_role("img", name=re.compile("^Calls per second over the last 5 minutes"))
-        said = await plot.get_attribute("aria-label")
-        assert said is not None
-        assert re.search(r"shop: \d+ at last, between \d+ and \d+\.", said)
-        legend = shown.page.locator("figure").first.locator(".legend li")
-        assert await legend.count() == 5
-        assert re.fullmatch(r"chat\d+", (await legend.first.inner_text()).replace("\n", ""))
+async def test_nothing_moves_for_who_does_not_want_it(page: Page) -> None:
+    assert await page.evaluate("document.getAnimations().length") == 0
+    assert await page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 
-async def test_the_page_has_landmarks_and_headings_in_order(browser: Browser) -> None:
-    async with playing(busy()) as scene, opened(browser, scene.url) as shown:
-        await shown.page.locator("#plots canvas").first.wait_for()
-        levels = await shown.page.evaluate(
-            "[...document.querySelectorAll('h1, h2, h3')].filter(h => !h.closest('dialog')).map(h => +h.tagName[1])"
-        )
-        assert levels[0] == 1
-        assert levels.count(1) == 1
-        assert all(after - before <= 1 for before, after in pairwise(levels))
-        for landmark in ("banner", "navigation", "main", "contentinfo"):
-            assert await shown.page.get_by_role(landmark).count() == 1
-        tables = shown.page.get_by_role("table")
-        assert await tables.count() == await shown.page.locator("table > caption").count() == 6
+async def test_a_plot_says_in_words_what_it_shows(page: Page) -> None:
+    plot = page.get_by_role("img", name=re.compile("^Calls per second over the last 5 minutes"))
+    said = await plot.get_attribute("aria-label")
+    assert said is not None
+    assert re.search(r"shop: \d+ at last, between \d+ and \d+\.", said)
+    legend = page.locator("figure").first.locator(".legend li")
+    assert await legend.count() == 5
+    assert re.fullmatch(r"chat\d+", (await legend.first.inner_text()).replace("\n", ""))
+
+
+async def test_the_page_has_landmarks_and_headings_in_order(page: Page) -> None:
+    levels = await page.evaluate(
+        "[...document.querySelectorAll('h1, h2, h3')].filter(h => !h.closest('dialog')).map(h => +h.tagName[1])"
+    )
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    for landmark in ("banner", "navigation", "main", "contentinfo"):
+        assert await page.get_by_role(landmark).count() == 1
+    tables = page.get_by_role("table")
+    assert await tables.count() == await page.locator("table > caption").count() == 6

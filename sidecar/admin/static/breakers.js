@@ -31,7 +31,7 @@ export function breakers(model) {
         show: (cell, row) => change(cell.children[0], MOODS[row.state] ?? "idle", row.state),
       },
       column("Time left", (row) => timeLeft(model, row)),
-      numbers("Failing now", (row) => row.recent_failures, number),
+      numbers("Failed lately", (row) => row.recent_failures, number),
       numbers("Failed", (row) => row.failure_count, number),
       numbers("Calls", (row) => row.total_calls, number),
       { label: "", make: (cell, row) => cell.append(buttons(model, row, draw)), show: (cell, row) => named(cell, row) },

@@ -38,8 +38,12 @@ export function chains(model) {
   return () => {
     const state = model.state ?? { routes: [], models: [] };
     const routes = state.routes.map((/** @type {any} */ route) => {
-      const links = linksOf(model, route.chain, model.serving("routes", route.name), route.weights);
-      return { kind: "route", name: route.name, links, short: inShort(links, Boolean(route.weights)) };
+      const serving = model.serving("routes", route.name);
+      const links = linksOf(model, route.chain, serving, route.weights);
+      // An LLM route's calls may go by the chain of the model that they ask for.
+      const others = [...serving].some(([name, calls]) => calls > 0 && !route.chain.includes(name));
+      const short = inShort(links, Boolean(route.weights)) + (others ? "; models have their own chains" : "");
+      return { kind: "route", name: route.name, links, short };
     });
     const models = (state.models ?? []).map((/** @type {any} */ one) => {
       const links = linksOf(model, one.chain, model.serving("models", one.name), null);

@@ -28,6 +28,7 @@ function health(model) {
   mark(byId("health"), "data-status", status);
   say(byId("health").querySelector(".mark"), MARKS[status]);
   say(byId("health-status"), WORDS[status]);
+  document.title = status === "degraded" || status === "unhealthy" ? `${WORDS[status]}: sidecar` : "sidecar";
   const reasons = Object.entries(told.checks).map(([name, why]) => `${name}: ${why}`);
   const shown = reasons.slice(0, REASONS);
   if (reasons.length > REASONS) shown.push(`and ${reasons.length - REASONS} more`);
@@ -71,7 +72,7 @@ function link(model) {
   const texts = {
     connecting: "Connecting",
     live: "Live",
-    lost: `Connection lost, ${left > 0 ? `trying again in ${plural(left, "second")}` : "trying again"}.${since}`,
+    lost: `Connection lost${why && ` (${why})`}, ${left > 0 ? `trying again in ${plural(left, "second")}` : "trying again"}.${since}`,
     denied: `${why}${since}`,
   };
   mark(byId("link"), "data-link", at);

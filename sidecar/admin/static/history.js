@@ -2,7 +2,7 @@
 // The last minutes of each route, a place in a ring for each pulse: what the plots draw. 28 bytes a route and pulse.
 
 const KEPT = 300; // pulses, one a second
-const SMOOTH = 5; // pulses over which a rate is taken: by the second, a call every three seconds is a comb
+const SMOOTH = 10; // pulses over which a rate is taken, as in the tables: by the second, little traffic is a comb
 
 /** What is kept of a pulse: counts, and times in seconds; NaN where nothing is known. */
 const FIELDS = /** @type {const} */ (["calls", "errors", "p50", "p95", "p99", "ttfb50", "ttfb95"]);

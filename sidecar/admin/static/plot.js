@@ -6,7 +6,7 @@ import { el, mark, reconcile, say } from "./dom.js";
 import { number, time } from "./format.js";
 
 const HEIGHT = 168;
-const WINDOW = 300; // seconds
+const [LEAST, MOST] = [60, 300]; // seconds that are shown
 
 /** @typedef {{label: string, style: number, dashed?: boolean, values: (number | null)[]}} Line */
 
@@ -89,7 +89,7 @@ export class Plot {
       padding: [10, 6, 0, 0],
       cursor: { sync: { key: "sidecar" }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: {
-        x: { time: true, range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ max) => [max - WINDOW, max] },
+        x: { time: true, range: (/** @type {any} */ _, /** @type {number} */ min, /** @type {number} */ max) => [Math.max(max - MOST, Math.min(min, max - LEAST)), max] },
         y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ max) => [0, Math.max(this.least, (max ?? 0) * 1.1)] },
       },
       axes: [

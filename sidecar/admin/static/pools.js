@@ -27,6 +27,7 @@ export function pools(model) {
       numbers("Busy", (row) => row.active ?? null, number),
       numbers("Idle", (row) => row.idle ?? null, number),
       numbers("Connecting", (row) => row.connecting ?? null, number),
+      numbers("Waiting", (row) => row.waiting ?? null, number),
       column("At most", (row) => (row.max ? number(row.max) : row.active === undefined ? "–" : "no limit")),
       column("Channels", (row) => (row.channels?.length ? row.channels.map((/** @type {any} */ one) => (typeof one === "string" ? one : one.state)).join(", ").toLowerCase().replaceAll("_", " ") : "–")),
     ],

@@ -12,7 +12,7 @@ const QUIET = 10; // seconds without a byte, where a pulse comes each second: th
  * @typedef {object} Hearing
  * @property {() => void} opened a line is open: what comes next begins anew
  * @property {(name: string, data: any) => void} heard
- * @property {(why: string, wait: number) => void} lost the next try is in `wait` seconds
+ * @property {(why: string, wait: number) => void} lost the next try is in `wait` seconds; `why` where the sidecar told
  * @property {(why: string) => void} denied nobody tries again before `again` is called
  */
 
@@ -23,7 +23,7 @@ export function listen(hearing) {
 
   const go = async () => {
     for (;;) {
-      let why = "The line was closed.";
+      let why = "";
       try {
         await read(hearing, () => {
           tries = 0;

@@ -62,7 +62,7 @@ function stepOf(step, whole) {
   return el(
     "li",
     {},
-    el("p", {}, el("span", { class: "name" }, what), badge(moodOf(step), answer), el("span", { class: "faint" }, `at ${seconds(step.at)}, for ${seconds(step.seconds)}`)),
+    el("p", {}, el("span", { class: "name" }, what), answer ? badge(moodOf(step), answer) : null, el("span", { class: "faint" }, `at ${seconds(step.at)}, for ${seconds(step.seconds)}`)),
     el("div", { class: "track", "aria-hidden": "true" }, bar),
     step.why ? el("p", { class: "faint" }, `because: ${step.why}`) : null,
   );
