@@ -32,9 +32,14 @@ AWAY = (RedisError, OSError)
 """What is raised when nobody answers, or not as a Redis does. `TimeoutError` is an `OSError`."""
 
 
-def connection(settings: RedisSettings) -> AbstractConnection:
-    """One that is not connected yet. Its answers may take for ever: who reads them has a time of his own."""
+def connection(settings: RedisSettings, at: tuple[str, int] | None = None) -> AbstractConnection:
+    """One that is not connected yet. Its answers may take for ever: who reads them has a time of his own.
+
+    `at`: another host and port than the file's.
+    """
     arguments: dict[str, Any] = {**parse_url(settings.url)}
+    if at is not None:
+        arguments["host"], arguments["port"] = at
     kind: type[AbstractConnection] = arguments.pop("connection_class", Connection)
     return kind(**arguments, **_common(), socket_timeout=None)
 
@@ -61,5 +66,7 @@ def why(error: BaseException) -> str:
     cause = error.__cause__ or error.__context__
     if isinstance(cause, OSError) and cause.errno and not isinstance(cause, socket.gaierror | ssl.SSLError):
         return os.strerror(cause.errno)
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
     told = " ".join(str(error).split()) or type(error).__name__
     return told if len(told) <= LONGEST else told[: LONGEST - 1] + "…"

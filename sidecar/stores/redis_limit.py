@@ -49,7 +49,8 @@ class RedisLimit:
     async def take(self, key: str, amount: float = 1.0, tokens: float = 0.0) -> Taken:
         """Raises `Overloaded` where Redis does not count and `on_failure` says so."""
         began = self._clock()
-        asked = self._store.ask(partial(self._decision, key, amount, tokens), len(self._bucket.windows))
+        there = bucket_key(self._name, self._kind, key)
+        asked = self._store.ask(there, partial(self._decision, there, key, amount, tokens), len(self._bucket.windows))
         answer = None if asked is None else await asked.answered
         if asked is None or answer is None:
             return self._alone(key, amount, tokens)
@@ -63,19 +64,18 @@ class RedisLimit:
         if not tokens or not self._bucket.counts_tokens:
             return
         began = self._clock()
-        asked = self._store.ask(partial(self._correction, key, tokens), len(self._bucket.windows))
+        there = bucket_key(self._name, self._kind, key)
+        windows = self._windows
+        asked = self._store.ask(there, lambda _: correction(there, windows, tokens), len(self._bucket.windows))
         if asked is None:
             self._correct_alone(key, tokens)
         else:
             asked.answered.add_done_callback(lambda _: self._corrected(asked, key, tokens, began))
 
-    def _decision(self, key: str, amount: float, tokens: float, era: object) -> tuple[bytes, ...]:
+    def _decision(self, there: bytes, key: str, amount: float, tokens: float, era: object) -> tuple[bytes, ...]:
         levels = self._bucket.untold(key, era)
         windows = self._windows if levels is None else given(self._bucket.windows, levels)
-        return decision(bucket_key(self._name, self._kind, key), windows, amount, tokens)
-
-    def _correction(self, key: str, tokens: float, _era: object) -> tuple[bytes, ...]:
-        return correction(bucket_key(self._name, self._kind, key), self._windows, tokens)
+        return decision(there, windows, amount, tokens)
 
     def _alone(self, key: str, amount: float, tokens: float) -> Taken:
         store, bucket = self._store, self._bucket

@@ -44,6 +44,10 @@ class Patience:
         self.spent = 0.0
         self._seconds = seconds
 
+    @property
+    def left(self) -> float:
+        return self._seconds - self.spent
+
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Raises `TimeoutError` when they are over."""
@@ -52,7 +56,7 @@ class Patience:
 
             def look() -> None:
                 self.spent += LOOK
-                if self.spent < self._seconds:
+                if self.left > 0:
                     self._look = loop.call_later(LOOK, look)
                 else:
                     limit.reschedule(loop.time())
@@ -67,8 +71,9 @@ class Patience:
 class Line:
     """A connection that is made when it is needed, and again when it is gone."""
 
-    def __init__(self, settings: RedisSettings) -> None:
-        self._connection = connection(settings)
+    def __init__(self, settings: RedisSettings, at: tuple[str, int] | None = None) -> None:
+        self._connection = connection(settings, at)
+        self.host: str = getattr(self._connection, "host", "")
         self.era: object = None
         """Another one for each connection: what was told by an earlier one Redis may have forgotten since."""
 

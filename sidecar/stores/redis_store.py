@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from redis.exceptions import ResponseError
+from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
 from sidecar.policy.limiter import Window
 from sidecar.stores.redis_client import AWAY, why
-from sidecar.stores.redis_line import Line, Patience
+from sidecar.stores.redis_line import Patience
+from sidecar.stores.redis_nodes import Nodes
 from sidecar.stores.redis_script import decision, given, read
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from sidecar.settings import RedisSettings
     from sidecar.stores.redis_line import Given
+    from sidecar.stores.redis_nodes import Answer
 
 log = logging.getLogger("sidecar")
 
@@ -49,7 +51,10 @@ MOST = 8192
 
 _WRONG_TYPE = "WRONGTYPE"
 """What it says of a key that is no hash: somebody else's."""
-_PROBE = decision(b"sidecar:{probe}", given([Window(1000, 1.0, 1000)]), 1.0, 0.0)
+_MOVING = (MovedError, AskError, TryAgainError)
+"""What a cluster says of keys that are on their way from one node to another."""
+_PROBE_KEY = b"sidecar:{probe}"
+_PROBE = decision(_PROBE_KEY, given([Window(1000, 1.0, 1000)]), 1.0, 0.0)
 
 
 class Watch(Protocol):
@@ -71,9 +76,12 @@ class Watch(Protocol):
 class Asked:
     """One decision or correction that waits. `answered` is None where nobody has counted."""
 
-    __slots__ = ("answered", "era", "given", "since", "windows")
+    __slots__ = ("answered", "era", "given", "key", "since", "windows")
 
-    def __init__(self, given: Given, windows: int, answered: asyncio.Future[list[float] | None], since: float) -> None:
+    def __init__(
+        self, key: bytes, given: Given, windows: int, answered: asyncio.Future[list[float] | None], since: float
+    ) -> None:
+        self.key = key
         self.given = given
         self.windows = windows
         self.answered = answered
@@ -96,7 +104,7 @@ class RedisStore:
         self.trouble = ""
         """Why nobody counts there now; empty while it does."""
         self._clock = clock
-        self._line = Line(settings)
+        self._nodes = Nodes(settings, clock)
         self._waiting: list[Asked] = []
         self._came = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -112,18 +120,18 @@ class RedisStore:
         """See whether it is there, whoever asks."""
         self._run()
 
-    def ask(self, given: Given, windows: int) -> Asked | None:
-        """Have the script run; None when it is known already that it will not be."""
+    def ask(self, key: bytes, given: Given, windows: int) -> Asked | None:
+        """Have the script run where this key is; None when it is known already that it will not be."""
         if self.trouble or len(self._waiting) >= MOST:
             return None
-        asked = self._asked(given, windows)
+        asked = self._asked(key, given, windows)
         self._waiting.append(asked)
         self._came.set()
         self._run()
         return asked
 
-    def _asked(self, given: Given, windows: int) -> Asked:
-        return Asked(given, windows, asyncio.get_running_loop().create_future(), self._spent)
+    def _asked(self, key: bytes, given: Given, windows: int) -> Asked:
+        return Asked(key, given, windows, asyncio.get_running_loop().create_future(), self._spent)
 
     @property
     def back_in(self) -> float:
@@ -158,10 +166,13 @@ class RedisStore:
                     continue
                 await self._pause(self._due - self._clock())
                 if not self._closed and not self._waiting:
-                    await self._send([self._asked(lambda _: _PROBE, 1)], PROBE_PATIENCE if self.trouble else PATIENCE)
+                    probe = self._asked(_PROBE_KEY, lambda _: _PROBE, 1)
+                    await self._send([probe], PROBE_PATIENCE if self.trouble else PATIENCE)
         finally:
-            await self._line.aclose()
+            await self._nodes.aclose()
             self._task = None
+        if self._waiting:  # somebody has asked while it was closed
+            self._run()
 
     async def _pause(self, seconds: float) -> None:
         """At most so long: until somebody asks, or it is closed."""
@@ -186,7 +197,7 @@ class RedisStore:
         left = Patience(max(patience - (self._spent - batch[0].since), OWN))
         trouble = ""
         try:
-            answers = await self._line.ask([asked.given for asked in batch], left)
+            answers = await self._nodes.ask(batch, left)
         except TimeoutError:
             trouble = f"unreachable: no answer within {patience * 1000:.0f} ms"
         except AWAY as error:
@@ -203,17 +214,18 @@ class RedisStore:
         else:
             self._found()
 
-    def _hear(self, asked: Asked, answer: Any) -> str:
+    def _hear(self, asked: Asked, answer: Answer) -> str:
         """Answer one; why Redis itself is in trouble, empty when it is not."""
-        if isinstance(answer, ResponseError):
+        said = answer.said
+        if isinstance(said, Exception):
             asked.answer(None)
-            said = f"refuses: {why(answer)}"
-            if _WRONG_TYPE not in said:
-                return said
-            self._odd = said, self._clock() + ODD  # of one key: the others go on
+            told = f"{'refuses' if isinstance(said, ResponseError) else 'unreachable'}: {why(said)}"
+            if isinstance(said, ResponseError) and not isinstance(said, _MOVING) and _WRONG_TYPE not in told:
+                return told
+            self._odd = told, self._clock() + ODD  # of one key, or of one of a cluster's nodes: the others go on
             return ""
         try:
-            asked.answer(read(answer, asked.windows), self._line.era)
+            asked.answer(read(said, asked.windows), answer.era)
         except (TypeError, ValueError):
             asked.answer(None)
             return "unreachable: it answers as no Redis does"
@@ -228,7 +240,7 @@ class RedisStore:
             asked.answer(None)
         if news:
             self.watch.moved(self.state)
-        await self._line.aclose()
+        await self._nodes.aclose()
 
     def _found(self) -> None:
         self._due = self._clock() + QUIET

@@ -52,7 +52,8 @@ async def test_nobody_there_is_told_at_once() -> None:
     ("error", "told"),
     [
         (OSError("a\r\nb  c"), "a b c"),
-        (TimeoutError(), "TimeoutError"),
+        (TimeoutError(), "no answer in time"),
+        (EOFError(), "EOFError"),
         (asyncio.IncompleteReadError(b"", 3), "0 bytes read on a total of 3 expected bytes"),
         (ValueError("x" * 1000), "x" * (LONGEST - 1) + "…"),
     ],

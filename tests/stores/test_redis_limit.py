@@ -69,7 +69,7 @@ class Sidecar:
 
     async def settled(self) -> None:
         """What was told by the way has arrived: the next answer comes after it."""
-        await self.store.ask(lambda _: redis_store._PROBE, 1).answered  # type: ignore[union-attr]
+        await self.store.ask(b"", lambda _: redis_store._PROBE, 1).answered  # type: ignore[union-attr]
 
     async def __aenter__(self) -> Self:
         return self

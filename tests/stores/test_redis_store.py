@@ -53,7 +53,7 @@ def store(url: str, **settings: Any) -> tuple[RedisStore, Heard]:
 
 
 def ask(store: RedisStore, key: bytes = b"sidecar:{k:}") -> Asked | None:
-    return store.ask(lambda _: decision(key, WINDOWS, 1.0, 0.0), 1)
+    return store.ask(key, lambda _: decision(key, WINDOWS, 1.0, 0.0), 1)
 
 
 def connections(url: str) -> int:
@@ -222,6 +222,7 @@ async def test_a_wrong_password_is_told_without_it() -> None:
 def rights() -> list[str]:
     """What the page says that a user with an ACL needs."""
     page = " ".join((ROOT / "docs" / "fleet.md").read_text().split())
+    found: str
     (found,) = re.findall(r"`(~sidecar:\*[^`]*)`", page)
     return found.split()
 
@@ -311,7 +312,7 @@ async def test_a_bug_of_ours_keeps_nobody_waiting(caplog: pytest.LogCaptureFixtu
 
     async with redis_server() as redis:
         ours, _ = store(redis.url)
-        asked = ours.ask(broken, 1)
+        asked = ours.ask(b"k", broken, 1)
         assert asked is not None
         assert await asked.answered is None
         assert "the rate limits' store failed" in caplog.text
