@@ -95,6 +95,18 @@ def _axe() -> str:
     return (files("axe_playwright_python") / "axe.min.js").read_text() + "\n;undefined"
 
 
+WATCH = """
+document.addEventListener('securitypolicyviolation',
+  (breach) => console.error('content policy: ' + breach.violatedDirective + ' ' + breach.blockedURI));
+window.announced = '';
+document.addEventListener('DOMContentLoaded', () => {
+  const place = document.getElementById('said');
+  if (place) new MutationObserver(() => { announced += place.textContent; }).observe(place, {childList: true});
+});
+"""
+"""Breaches of the policy are errors in the console; all that was said to who does not see the page is kept."""
+
+
 @asynccontextmanager
 async def opened(
     browser: Browser, url: str, *, allowed: Callable[[str], bool] = lambda _: False, **context: Any
@@ -105,10 +117,7 @@ async def opened(
         page.set_default_timeout(PATIENCE)
         made = Opened(page, url, allowed=allowed)
         made.listen()
-        await page.add_init_script(
-            "document.addEventListener('securitypolicyviolation',"
-            " e => console.error('content policy: ' + e.violatedDirective + ' ' + e.blockedURI));"
-        )
+        await page.add_init_script(WATCH)
         await page.goto(url, wait_until="domcontentloaded")
         yield made
         left = [trouble for trouble in made.troubles if not allowed(trouble)]

@@ -17,7 +17,7 @@ from tests.kit.browser import opened
 from tests.kit.running import running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from playwright.async_api import Browser, Locator, Page
 
@@ -32,6 +32,8 @@ class Dashboard:
 
     sidecar: Running
     page: Page
+    until: Callable[[str], Awaitable[None]]
+    """Until this expression of the page's is true."""
 
     def row(self, section: str, name: str) -> Locator:
         """The row of a section's table whose first cell says this."""
@@ -58,7 +60,7 @@ async def dashboard(
     """`policy` without its listeners. The page is closed before the sidecar ends."""
     text = policy if "[listen]" in policy else LISTEN + policy
     async with running(text) as sidecar, opened(browser, sidecar.admin, allowed=allowed, **context) as shown:
-        yield Dashboard(sidecar, shown.page)
+        yield Dashboard(sidecar, shown.page, shown.until)
 
 
 def refusals(trouble: str) -> bool:

@@ -53,8 +53,7 @@ async def test_a_breaker_opens_before_ones_eyes_and_a_button_closes_it(browser: 
         left = breaker.get_by_role("cell").nth(1)
         assert 0 < int((await left.inner_text()).removesuffix(" s")) <= 60
         assert await shown.page.locator("#feed").get_by_text("shop: closed → open").count() == 1
-        said = shown.page.get_by_role("status")
-        await said.filter(has_text="Breaker shop is open.").wait_for(state="attached")
+        await shown.until("announced.includes('Breaker shop is open.')")
         assert await shown.breaker("shop") == "open"
 
         await shop.switch(Fault(Kind.NONE))
