@@ -149,7 +149,7 @@ def client(call: Call, step: Step, sending: Sending, rpc: str, ordinal: int, res
         if resent:
             said["http.request.resend_count"] = resent
     if operation := _operation(call, peer.protocol):
-        _llm(said, call, sending, operation)
+        _llm(said, call, step, sending, operation)
     said["sidecar.upstream"] = sending.target.partition("/")[0]
     said["sidecar.attempt"] = ordinal
     said["sidecar.outcome"] = step.outcome
@@ -213,7 +213,7 @@ def _model(call: Call, sending: Sending) -> str:
     return (sending.peer.model or call.llm.model)[:LONGEST_MODEL]
 
 
-def _llm(said: Attributes, call: Call, sending: Sending, operation: str) -> None:
+def _llm(said: Attributes, call: Call, step: Step, sending: Sending, operation: str) -> None:
     ask = call.llm
     assert ask is not None
     said["gen_ai.operation.name"] = operation
@@ -222,7 +222,7 @@ def _llm(said: Attributes, call: Call, sending: Sending, operation: str) -> None
         said["gen_ai.request.model"] = model
     if ask.stream:
         said["gen_ai.request.stream"] = True
-        if sending.ttfb > 0:
+        if sending.ttfb > 0 and step.status < 400:
             said["gen_ai.response.time_to_first_chunk"] = round(sending.ttfb, 6)
     if (usage := sending.usage) is not None:
         said["gen_ai.usage.input_tokens"] = usage.input

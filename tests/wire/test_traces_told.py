@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.kit.addresses import free_port
+from tests.kit.commands import SIDECAR
 from tests.kit.otlp import collecting, hang
-from tests.kit.process import sidecar_process
+from tests.kit.process import START, sidecar_process
 from tests.kit.running import FREE, one, request, running, with_listeners
 from tests.kit.scripted import OK, scripted
 
@@ -111,3 +114,18 @@ async def test_a_hanging_collector_does_not_hold_a_process_up(tmp_path: Path) ->
             process.signal(signal.SIGTERM)
             process.signal(signal.SIGTERM)
             assert await process.ended() == 0  # the SDK by itself waits for 30 s
+
+
+async def test_a_program_under_exec_is_traced_to_its_end(tmp_path: Path) -> None:
+    asks = "import os, urllib.request; urllib.request.urlopen(os.environ['SIDECAR_HTTP'] + '/a')"
+    async with collecting() as collector, scripted(OK) as a:
+        policy = tmp_path / "sidecar.toml"
+        policy.write_text(with_listeners(pointed(a.url, collector.url)))
+        process = await asyncio.create_subprocess_exec(
+            SIDECAR, "exec", "-c", str(policy), "--", sys.executable, "-c", asks,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(START):
+            _, log = await process.communicate()
+        assert process.returncode == 0, log
+        await collector.spans(2)
