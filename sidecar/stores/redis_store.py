@@ -136,7 +136,7 @@ class RedisStore:
     @property
     def back_in(self) -> float:
         """Seconds until it may count again."""
-        return max(self._due - self._clock(), 0.0) + PATIENCE
+        return max(self._due - self._clock(), OWN)
 
     @property
     def state(self) -> str:

@@ -10,13 +10,23 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+from sidecar.stores import redis_store
 from tests.kit.caller import PATIENCE
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.kit.running import Running
 
 LOOK = 0.02
 """Seconds from look to look: nothing tells a caller that a store is back."""
+
+
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is counted alone because the machine is busy with other tests; and Redis is tried again soon."""
+    monkeypatch.setattr(redis_store, "PATIENCE", 20.0)
+    monkeypatch.setattr(redis_store, "FIRST_REST", 0.05)
+    monkeypatch.setattr(redis_store, "LONGEST_REST", 0.1)
 
 
 def shared(url: str, limit: str = "per_minute = 5", *, on_failure: str = "local", store: str = "redis") -> str:

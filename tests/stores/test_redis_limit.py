@@ -15,6 +15,7 @@ from sidecar.stores import redis_store
 from sidecar.stores.redis_limit import RedisLimit, bucket_key
 from sidecar.stores.redis_store import RedisStore
 from tests.kit.redis_server import redis_server
+from tests.kit.shared_limit import patient
 
 if TYPE_CHECKING:
     from tests.kit.redis_server import RedisServer
@@ -80,8 +81,7 @@ class Sidecar:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_store, "FIRST_REST", 0.05)
-    monkeypatch.setattr(redis_store, "LONGEST_REST", 0.05)
+    patient(monkeypatch)
 
 
 async def test_two_share_a_bucket_per_key() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pytest
 from redis.crc import key_slot
 
 from sidecar.policy.limiter import Window
@@ -15,10 +16,16 @@ from sidecar.stores.redis_script import decision, given
 from tests.kit.redis_cluster import HALF, redis_cluster
 from tests.kit.redis_server import redis_server
 from tests.kit.running import running
-from tests.kit.shared_limit import health, passed, shared, statuses
+from tests.kit.shared_limit import health, passed, patient, shared, statuses
 
 if TYPE_CHECKING:
     from tests.kit.redis_server import RedisServer
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    patient(monkeypatch)
+
 
 WINDOWS = given([Window(1000, 3600.0, 1000)])
 KEYS = [b"sidecar:{k:%d}" % number for number in range(40)]

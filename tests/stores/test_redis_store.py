@@ -18,6 +18,7 @@ from sidecar.stores.redis_store import MOST, PATIENCE, RedisStore
 from tests.kit.addresses import free_port
 from tests.kit.commands import ROOT
 from tests.kit.redis_server import redis_server
+from tests.kit.shared_limit import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -69,9 +70,7 @@ async def answer(store: RedisStore, key: bytes = b"sidecar:{k:}") -> list[float]
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is tried again sooner than in earnest."""
-    monkeypatch.setattr(redis_store, "FIRST_REST", 0.05)
-    monkeypatch.setattr(redis_store, "LONGEST_REST", 0.1)
+    patient(monkeypatch)
 
 
 @pytest.fixture
@@ -129,10 +128,13 @@ async def test_it_is_found_when_it_comes() -> None:
         await ours.aclose()
 
 
-async def test_silence_costs_a_call_no_more_than_its_patience_and_those_that_wait_no_more_together() -> None:
+async def test_silence_costs_a_call_no_more_than_its_patience_and_those_that_wait_no_more_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with redis_server() as redis:
         ours, heard = store(redis.url)
         await answer(ours)
+        monkeypatch.setattr(redis_store, "PATIENCE", PATIENCE)
         redis.freeze()
         began = time.monotonic()
         first = ask(ours)
@@ -152,7 +154,10 @@ async def test_silence_costs_a_call_no_more_than_its_patience_and_those_that_wai
 @pytest.mark.parametrize(
     "says", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00\xff\r\n", b"+OK\r\n", b"*1\r\n$1\r\nx\r\n", b"*-1\r\n", b""]
 )
-async def test_what_is_no_redis_is_told_in_a_line(no_redis: Callable[[bytes], Any], says: bytes) -> None:
+async def test_what_is_no_redis_is_told_in_a_line(
+    no_redis: Callable[[bytes], Any], says: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_store, "PATIENCE", PATIENCE)
     ours, heard = store(await no_redis(says))
     assert await answer(ours) is None
     told = await heard.next()
@@ -238,10 +243,11 @@ async def test_the_rights_that_the_page_names_are_enough_and_each_is_needed() ->
             await ours.aclose()
 
 
-async def test_a_script_that_takes_for_ever_is_not_waited_for() -> None:
+async def test_a_script_that_takes_for_ever_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async with redis_server("--busy-reply-threshold", "1") as redis:
         ours, heard = store(redis.url)
         await answer(ours)
+        monkeypatch.setattr(redis_store, "PATIENCE", PATIENCE)  # until it is busy it says nothing
         busy = asyncio.ensure_future(redis.ask("EVAL", "while true do end", "0"))
         assert "BUSY" in await until_refused(ours, heard)
         assert await redis.ask("SCRIPT", "KILL") == "+OK"

@@ -12,7 +12,7 @@ from tests.kit.certificates import Certificates, make_certificates
 from tests.kit.redis_server import redis_server
 from tests.kit.refused import refusal
 from tests.kit.running import running
-from tests.kit.shared_limit import health, metric, passed, shared, statuses, until_redis
+from tests.kit.shared_limit import health, metric, passed, patient, shared, statuses, until_redis
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -24,9 +24,7 @@ UP = 'sidecar_store_up{store="redis"}'
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is tried again sooner than in earnest."""
-    monkeypatch.setattr(redis_store, "FIRST_REST", 0.05)
-    monkeypatch.setattr(redis_store, "LONGEST_REST", 0.1)
+    patient(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +71,10 @@ async def test_where_it_is_said_so_calls_are_refused() -> None:
         assert (await sidecar.ask("/api/x")).status == 200
 
 
-async def test_silence_hangs_no_call() -> None:
+async def test_silence_hangs_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     async with redis_server() as redis, running(shared(redis.url, "per_hour = 1000")) as sidecar:
         assert await statuses(sidecar, 1) == [200]
+        monkeypatch.setattr(redis_store, "PATIENCE", 0.1)
         redis.freeze()
         began = time.monotonic()
         assert await statuses(sidecar, 50) == [200] * 50

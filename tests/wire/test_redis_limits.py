@@ -8,9 +8,14 @@ import pytest
 
 from tests.kit.redis_server import redis_server
 from tests.kit.running import running
-from tests.kit.shared_limit import health, metric, passed, shared, statuses
+from tests.kit.shared_limit import health, metric, passed, patient, shared, statuses
 
 pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    patient(monkeypatch)
 
 
 async def test_one_limit_for_both() -> None:

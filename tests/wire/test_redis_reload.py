@@ -11,9 +11,14 @@ from redis import Redis
 from tests.kit.inventory import held, more_than
 from tests.kit.redis_server import redis_server
 from tests.kit.running import Running, running
-from tests.kit.shared_limit import LOOK, health, metric, passed, shared, statuses
+from tests.kit.shared_limit import LOOK, health, metric, passed, patient, shared, statuses
 
 pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    patient(monkeypatch)
 
 
 SHARED = 'sidecar_store_decisions_total{store="redis",result="shared"}'
