@@ -138,11 +138,12 @@ async def test_without_redis_each_is_as_it_would_be_alone_and_no_call_waits() ->
         redis.thaw()
         await redis.stop()
         await b.log.saying("breaker news are not heard")  # of either: one process, one log
-        assert a.daemon.view is not None
-        assert a.daemon.view.checks()["breaker_news"].startswith("not heard: ")
+        view = a.daemon.view
+        assert view is not None
+        await until(lambda: view.checks()["breaker_news"].startswith("not heard: "))
         await redis.start()
         await listens(a, b)
-        assert a.daemon.view.checks()["breaker_news"] == "ok"
+        assert view.checks()["breaker_news"] == "ok"
 
 
 async def test_a_reload_keeps_the_connection_and_may_end_it() -> None:
