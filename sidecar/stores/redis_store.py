@@ -152,6 +152,8 @@ class RedisStore:
         self._closed = True
         self._came.set()
         if self._task is not None:
+            if self.trouble:  # nobody waits for what it tries
+                self._task.cancel()
             await asyncio.wait((self._task,))
 
     def _run(self) -> None:

@@ -296,6 +296,20 @@ async def test_closed_it_answers_what_waits_and_who_comes_late_and_keeps_nothing
         assert connections(redis.url) == 0
 
 
+async def test_closing_waits_for_no_redis_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_store, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(redis_store, "PROBE_PATIENCE", 60.0)
+    async with redis_server() as redis:
+        ours, heard = store(redis.url)
+        redis.freeze()
+        assert await answer(ours) is None
+        await heard.next()
+        await asyncio.sleep(0.2)  # it tries again by now
+        async with asyncio.timeout(20):
+            await ours.aclose()
+        redis.thaw()
+
+
 async def test_closing_what_never_began_is_nothing() -> None:
     ours, _ = store("redis://127.0.0.1:1")
     await ours.aclose()
