@@ -37,7 +37,7 @@ PATIENCE = 0.1
 OWN = 0.05
 """Seconds that Redis has for an answer at least, however long those who ask have waited for others' answers."""
 TOGETHER = 1024
-"""Decisions that are sent as one: 300 kB, and 15 ms of this process and of Redis."""
+"""Decisions that are sent as one: 300 kB, 15 ms of this process, 30 ms of Redis."""
 FIRST_REST, LONGEST_REST = 1.0, 5.0
 """Seconds until it is tried again, doubling."""
 PROBE_PATIENCE = 2.0
