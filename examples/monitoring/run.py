@@ -201,7 +201,7 @@ async def main() -> int:
     async with AsyncExitStack() as on:
         folder = Path(on.enter_context(tempfile.TemporaryDirectory(prefix="sidecar-monitoring-")))
         demo = await on.enter_async_context(started(sys.executable, "-m", "sidecar", "demo", env=ANYWHERE))
-        admin = await told(demo.stdout, r"its admin listener at http://([\d.:]+\d)")
+        admin = await told(demo.stdout, r"watch it in a browser at http://([\d.:]+\d)")
         await on.enter_async_context(read_on(demo.stdout))
         server = await on.enter_async_context(
             started(

@@ -21,6 +21,8 @@ from sidecar.telemetry.log_writer import LogWriter, own_standard_streams
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sidecar.config import Loaded
+
 USUAL = {"http": "127.0.0.1:7070", "grpc": "127.0.0.1:7071", "admin": "127.0.0.1:7072"}
 STDERR = 2
 
@@ -36,26 +38,30 @@ async def _demo(seconds: float | None) -> int:
     show = Demo(_say)
     policy = await show.start(*(_address(f"SIDECAR_LISTEN_{name.upper()}", usual) for name, usual in USUAL.items()))
     try:
+        # The file is there as long as the sidecar is: it may be asked to read it again.
         with tempfile.TemporaryDirectory(prefix="sidecar-demo-") as folder:
             path = Path(folder) / "sidecar.toml"
             path.write_text(policy, encoding="utf-8")
-            loaded = load(path, os.environ)
-        daemon = Daemon(loaded, os.environ, LogWriter(STDERR), on_terminal=True)
-        try:
-            await daemon.start()
-        except OSError as error:
-            print(f"sidecar: {error.args[-1]}", file=sys.stderr)
-            return 2
-        http, rpc, admin = (daemon.addresses[name] for name in USUAL)
-        playing = asyncio.create_task(show.play(f"http://{http}", rpc, f"http://{admin}", seconds), name="traffic")
-        with _stopped_by_signals(playing), contextlib.suppress(asyncio.CancelledError):
-            await playing
-        # The traffic has ended before the sidecar does; a signal now ends that at once.
-        daemon.stop()
-        handle_signals(daemon)
-        await daemon.run()
+            return await _run(show, load(path, os.environ), seconds)
     finally:
         await show.stop()
+
+
+async def _run(show: Demo, loaded: Loaded, seconds: float | None) -> int:
+    daemon = Daemon(loaded, os.environ, LogWriter(STDERR), on_terminal=True)
+    try:
+        await daemon.start()
+    except OSError as error:
+        print(f"sidecar: {error.args[-1]}", file=sys.stderr)
+        return 2
+    http, rpc, admin = (daemon.addresses[name] for name in USUAL)
+    playing = asyncio.create_task(show.play(f"http://{http}", rpc, f"http://{admin}", seconds), name="traffic")
+    with _stopped_by_signals(playing), contextlib.suppress(asyncio.CancelledError):
+        await playing
+    # The traffic has ended before the sidecar does; a signal now ends that at once.
+    daemon.stop()
+    handle_signals(daemon)
+    await daemon.run()
     return 0
 
 

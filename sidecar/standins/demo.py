@@ -160,7 +160,7 @@ class Traffic:
     async def story(self) -> None:
         """Each kind of trouble once. Under ten seconds."""
         say, moody = self.demo.say, self.demo.standins["moody"]
-        say(f"The sidecar is at {self.http}, its admin listener at {self.admin}.\n")
+        say(f"The sidecar is at {self.http}; watch it in a browser at {self.admin}.\n")
         say("A healthy service; the call passes through:")
         await self.ask("steady")
         say("\nHalf of this one's answers are 500. Its callers see none of them:")

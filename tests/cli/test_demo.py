@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import aiohttp
 import pytest
 
 from tests.kit.commands import SIDECAR, process
@@ -59,6 +60,16 @@ async def test_it_ends_by_itself_after_the_seconds_it_was_given() -> None:
         out, _ = await demo.communicate()
     assert demo.returncode == 0, out.decode()
     assert " answered well" in out.decode()
+
+
+async def test_its_policy_file_may_be_read_again_while_it_runs() -> None:
+    async with process(SIDECAR, "demo", env=ANYWHERE) as demo, asyncio.timeout(60):
+        assert demo.stdout is not None
+        admin = (await demo.stdout.readline()).decode().rpartition("at ")[2].strip().removesuffix(".")
+        async with aiohttp.ClientSession() as caller, caller.post(f"{admin}/reload") as answer:
+            assert (answer.status, (await answer.json())["generation"]) == (200, 2)
+        demo.send_signal(signal.SIGINT)
+        await demo.communicate()
 
 
 async def test_ctrl_c_ends_it_in_order_in_the_middle_of_a_call() -> None:

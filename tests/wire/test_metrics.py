@@ -112,7 +112,7 @@ async def strange_calls(session: aiohttp.ClientSession, http: str, admin: str) -
 @pytest.mark.timeout(120)
 async def test_every_metric_has_the_labels_that_are_promised_and_no_word_of_a_callers() -> None:
     async with process(SIDECAR, "demo", env=ANYWHERE) as demo, aiohttp.ClientSession() as session:
-        http, admin = (await after(demo, r"sidecar is at (\S+), its admin listener at (\S+)\.$")).groups()
+        http, admin = (await after(demo, r"sidecar is at (\S+); watch it in a browser at (\S+)\.$")).groups()
         await after(demo, "Now you")
         await strange_calls(session, http, admin)
         metrics = await told(session, admin)
