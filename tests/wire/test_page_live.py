@@ -21,7 +21,7 @@ def policy(shop: StandIn, spare: StandIn | None = None, more: str = "") -> str:
     return f"""
 [upstreams.shop]
 url = "{shop.url}"
-circuit_breaker = {{ failure_threshold = 2, recovery_first = "60s" }}
+circuit_breaker = {{ failure_threshold = 2, recovery_first = "50s" }}
 [upstreams.spare]
 url = "{(spare or shop).url}"
 [routes.shop]
@@ -51,7 +51,7 @@ async def test_a_breaker_opens_before_ones_eyes_and_a_button_closes_it(browser: 
         await chain.get_by_text("falls back to spare").wait_for()
         await shown.page.get_by_text("Degraded").wait_for()
         left = breaker.get_by_role("cell").nth(1)
-        assert 0 < int((await left.inner_text()).removesuffix(" s")) <= 60
+        assert 0 < int((await left.inner_text()).removesuffix(" s")) <= 50
         assert await shown.page.locator("#feed").get_by_text("shop: closed → open").count() == 1
         await shown.until("announced.includes('Breaker shop is open.')")
         assert await shown.breaker("shop") == "open"

@@ -12,7 +12,6 @@ import { column, numbers, table } from "./table.js";
 /** @typedef {import("./model.js").Model} Model */
 
 const MOODS = /** @type {Record<string, import("./badge.js").Mood>} */ ({ closed: "good", "half-open": "warn", open: "bad" });
-const PAGE = 20;
 
 /** @param {Model} model @returns {() => void} */
 export function breakers(model) {
@@ -21,7 +20,7 @@ export function breakers(model) {
     key: (row) => row.name,
     search: (row) => `${row.name} ${row.state}`,
     empty: "No upstream has a circuit breaker.",
-    page: PAGE,
+    urgent: (row) => row.state !== "closed",
     columns: [
       column("Breaker", (/** @type {any} */ row) => row.name, { sort: (row) => row.name }),
       {
@@ -38,11 +37,8 @@ export function breakers(model) {
     ],
   });
 
-  /** In the file's order, so that no button moves under the mouse; only where a page is too short, what is not closed comes first. */
   function draw() {
-    const all = [...model.breakers].map(([name, breaker]) => ({ name, ...breaker }));
-    if (all.length > PAGE) all.sort((a, b) => Number(a.state === "closed") - Number(b.state === "closed"));
-    rows.show(all);
+    rows.show([...model.breakers].map(([name, breaker]) => ({ name, ...breaker })));
   }
   return draw;
 }

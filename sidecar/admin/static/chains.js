@@ -16,6 +16,7 @@ export function chains(model) {
     key: (row) => `${row.kind} ${row.name}`,
     search: (row) => `${row.kind} ${row.name} ${row.links.map((/** @type {Link} */ link) => link.name).join(" ")}`,
     empty: "No route and no model has a chain.",
+    urgent: (row) => row.links.some((/** @type {Link} */ link) => link.mood === "bad"),
     columns: [
       {
         label: "Chain",

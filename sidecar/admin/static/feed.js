@@ -14,7 +14,7 @@ const WORDS = {
   rest: (told) => ["warn", `${told.upstream} rests for ${seconds(told.seconds)}: ${told.reason}`],
   retry: (told) => ["idle", `${told.route}: ${told.upstream} again, ${told.reason}`],
   fallback: (told) => ["warn", `${told.route}: ${told.source} → ${told.target}, ${told.reason}`],
-  refusal: (told) => ["bad", `${told.route || "no route"}: ${[told.status_code ?? told.grpc_code, told.outcome].join(" ")}`],
+  refusal: (told) => ["warn", `${told.route || "no route"}: ${[told.status_code ?? told.grpc_code, told.outcome].join(" ")}`],
   reload: (told) => (told.result === "success" ? ["good", `generation ${told.generation} is live`] : ["bad", `refused: ${told.mistakes?.[0] ?? "an error of the sidecar's own"}`]),
   store: (told) => (told.up ? ["good", `${told.store} answers`] : ["bad", `${told.store}: ${told.why}`]),
   breaker_news: (told) => ["idle", `${told.service}: ${told.told}, says ${told.sender}`],

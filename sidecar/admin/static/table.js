@@ -4,7 +4,8 @@
 
 import { el, mark, reconcile, say } from "./dom.js";
 
-const PHONE = 6; // rows at a time, each of them a card
+const PAGE = 15; // rows at a time
+const PHONE = 6; // each of them a card
 
 /**
  * @template T
@@ -24,12 +25,12 @@ const PHONE = 6; // rows at a time, each of them a card
  * @property {(row: T) => string} key
  * @property {(row: T) => string} [search] the text that a search looks in
  * @property {string} empty what is said where there is nothing
- * @property {number} [page] rows
+ * @property {(row: T) => boolean} [urgent] comes first where there are more rows than a page has
  */
 
 /** @template T @param {HTMLElement} parent @param {Told<T>} told @returns {{show: (rows: T[]) => void}} */
 export function table(parent, told) {
-  const page = matchMedia("(max-width: 700px)").matches ? PHONE : (told.page ?? 15);
+  const page = matchMedia("(max-width: 700px)").matches ? PHONE : PAGE;
   let shown = page;
   let wanted = "";
   /** @type {{column: Column<T>, down: boolean} | null} */
@@ -102,6 +103,9 @@ export function table(parent, told) {
       const { sort } = order.column;
       const sign = order.down ? -1 : 1;
       found.sort((a, b) => sign * compared(sort?.(a) ?? null, sort?.(b) ?? null));
+    } else if (told.urgent && found.length > shown) {
+      // Else in the file's order, so that no button moves under the mouse.
+      found.sort((a, b) => Number(told.urgent?.(b)) - Number(told.urgent?.(a)));
     }
     return found;
   }
