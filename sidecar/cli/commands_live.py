@@ -24,6 +24,12 @@ def health(
     live: Annotated[
         bool, typer.Option("--live", help="Ask only whether it lives: for who would restart it. Needs no token.")
     ] = False,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "-c", "--config", metavar="FILE", help="With --live: a policy file whose listeners are asked, too."
+        ),
+    ] = None,
     admin: AdminUrl = None,
     token: AdminToken = None,
     as_json: AsJson = False,
@@ -32,8 +38,8 @@ def health(
     from sidecar.cli import health as work
 
     if live:
-        raise typer.Exit(work.live(admin, everything=everything, as_json=as_json))
-    raise typer.Exit(work.health(admin, token, everything=everything, as_json=as_json))
+        raise typer.Exit(work.live(admin, config, everything=everything, as_json=as_json))
+    raise typer.Exit(work.health(admin, token, config, everything=everything, as_json=as_json))
 
 
 @app.command(cls=QuickCommand, rich_help_panel=LIVE)

@@ -121,6 +121,52 @@ async def test_the_address_is_that_of_the_environment(
         assert (await asked(capsys, live, None)).code == 0
 
 
+@pytest.mark.parametrize("admin", ["", "unix:{folder}/admin.sock"])
+async def test_where_the_usual_address_is_silent_the_files_own_listeners_are_asked(
+    admin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container: nobody told the health check that the mounted file has no admin listener, or where."""
+    listen = f"""
+[listen]
+http = "127.0.0.1:0"
+admin = "{admin.format(folder=tmp_path)}"
+probe = "0.0.0.0:{free_port()}"
+"""
+    monkeypatch.setenv("SIDECAR_LISTEN_ADMIN", f"127.0.0.1:{free_port()}")
+    file = tmp_path / "mounted.toml"
+    file.write_text(listen + "[routes.a_mistake]\n")  # one that came later, and was not taken
+    async with running(one(NOWHERE, path="/*", more=listen)):
+        assert (await asked(capsys, live, None, str(file))).out == "alive\n"
+        monkeypatch.setenv("SIDECAR_ADMIN", f"127.0.0.1:{free_port()}")
+        with pytest.raises(Trouble, match="Connection refused"):  # an address that was told is the one that counts
+            await asked(capsys, live, None, str(file))
+
+
+@pytest.mark.parametrize("text", ["[listen]\nprobe = 1\n", "[listen\n", None, '[listen]\nprobe = "127.0.0.1:{port}"\n'])
+async def test_a_file_that_leads_nowhere_leaves_the_first_answer(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usual = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("SIDECAR_LISTEN_ADMIN", usual)
+    if text is not None:
+        silent = 'admin = ""\nhttp = ""\n'
+        (tmp_path / "mounted.toml").write_text(text.format(port=free_port()) + silent)
+    with pytest.raises(Trouble, match=usual) as raised:
+        await asked(capsys, live, None, str(tmp_path / "mounted.toml"))
+    assert raised.value.code == 1
+
+
+async def test_all_addresses_together_are_given_the_time_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sidecar.cli.health.LIVE_PATIENCE", 0.05)
+    async with blunt(b"", hangs=True) as stuck, running(one(NOWHERE)) as sidecar:
+        monkeypatch.setenv("SIDECAR_LISTEN_ADMIN", stuck.url)
+        (tmp_path / "mounted.toml").write_text(f'[listen]\nhttp = "{sidecar.url.removeprefix("http://")}"\n')
+        with pytest.raises(Trouble, match="no word within the time"):
+            await asked(capsys, live, None, str(tmp_path / "mounted.toml"))
+
+
 async def test_who_does_not_answer_does_not_live(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,4 +193,7 @@ async def test_that_somebody_else_lives_does_not_count(said: bytes, capsys: pyte
 async def test_one_asks_for_all_or_for_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Trouble, match="choose") as raised:
         await asked(capsys, live, None, everything=True)
+    assert raised.value.code == 2
+    with pytest.raises(Trouble, match="goes with --live") as raised:
+        await asked(capsys, health, None, None, "sidecar.toml")
     assert raised.value.code == 2
