@@ -102,6 +102,7 @@ async def test_of_reloads_nothing_is_left() -> None:
             calls = asyncio.create_task(passed(sidecar, 5))
             await become(sidecar, (f"store = {there}", f"store = {back}"))
             assert await calls == 5
-            if count == 1:  # as at the end: the first file is kept as the process was begun with it
+            if count == 1:  # as at the end: connected, and the first file is kept as the process was begun with it
+                assert await passed(sidecar, 1) == 1
                 before = held()
         assert await more_than(before) == {}
