@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from sidecar.admin.auth import admit
-from sidecar.errors import Overloaded, Refused
+from sidecar.errors import ForbiddenOrigin, Overloaded, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +46,8 @@ class EventStream:
         self._open: set[Listening] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if _from_another_page(request):
+            raise ForbiddenOrigin("a page from elsewhere may not hold a stream open")
         listening = self._listen()
         if listening is None:
             raise Overloaded("too many listen to events already")
@@ -90,3 +92,10 @@ class EventStream:
         """The admin listener stops: streams end at once instead of holding it."""
         for listening in self._open:
             listening.close()
+
+
+def _from_another_page(request: web.Request) -> bool:
+    """A page that is not ours cannot read a stream, but it could hold all places. Browsers say whose it is, and a page
+    cannot (W3C Fetch Metadata, section 2.3). A person who types the address is nobody's page.
+    """
+    return request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")

@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sidecar.telemetry.events import MOST_LISTENERS
 
 if TYPE_CHECKING:
@@ -40,6 +42,18 @@ async def test_a_listener_that_leaves_gives_its_place_back(admin: aiohttp.Client
     async with asyncio.timeout(5):
         while view.events.listeners:
             await (await admin.get("/livez")).read()
+
+
+@pytest.mark.parametrize("path", ["/events", "/live"])
+async def test_a_page_from_elsewhere_takes_no_place(admin: aiohttp.ClientSession, view: FakeView, path: str) -> None:
+    """It cannot read the stream, but 32 of them would keep everybody else out."""
+    for site in ("cross-site", "same-site"):
+        async with admin.get(path, headers={"Sec-Fetch-Site": site}) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (403, "forbidden_origin")
+    assert not view.events.listeners
+    for site in ("same-origin", "none"):
+        async with admin.get(path, headers={"Sec-Fetch-Site": site}) as answer:
+            assert answer.status == 200
 
 
 async def test_too_many_listeners_are_refused(admin: aiohttp.ClientSession, view: FakeView) -> None:
