@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -30,6 +32,23 @@ def test_a_trace_context_is_begun() -> None:
     made = [ids.traceparent(None) for _ in range(100)]
     assert all(TRACEPARENT.fullmatch(one) for one in made)
     assert len({one.split(b"-")[1] for one in made}) == len({one.split(b"-")[2] for one in made}) == 100
+
+
+@pytest.mark.parametrize("digits", [slice(21, 35), slice(39, 52)], ids=["trace", "span"])
+def test_a_sampler_that_looks_at_the_right_part_of_an_id_sees_chance(digits: slice) -> None:
+    """Each bit is set in about half of 4096 ids (512 are 16 standard deviations), and no two are neighbours."""
+    ids = Ids()
+    right = [int(ids.traceparent(None)[digits], 16) for _ in range(4096)]
+    for bit in range(4 * (digits.stop - digits.start)):
+        assert abs(sum(number >> bit & 1 for number in right) - 2048) < 512, bit
+    assert min(abs(a - b) for a, b in pairwise(right)) > 1 << 20
+
+
+def test_nobody_seeds_the_chance() -> None:
+    random.seed(1)
+    one = Ids().traceparent(None)
+    random.seed(1)
+    assert Ids().traceparent(None) != one
 
 
 @pytest.mark.parametrize(
