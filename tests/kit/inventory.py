@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 OF_A_GENERATION = {
     "Runtime", "Engine", "RouteTable", "Route", "Target", "Service", "Parts", "Loaded", "Settings", "Methods",
     "HttpService", "HttpUpstream", "GrpcUpstream", "LlmUpstream", "Channel", "Pool", "Connector", "Origin",
-    "HealthCheck", "Reflection", "Breaker", "RateLimit", "RedisLimit", "RedisStore", "Concurrency", "RetryBudget", "Rest", "Rests", "Addresses",
+    "HealthCheck", "Reflection", "Breaker", "RateLimit", "RedisLimit", "RedisStore",
+    "Concurrency", "RetryBudget", "Rest", "Rests", "Addresses",
     "RouteSeries", "TargetSeries", "HttpListener", "GrpcListener", "GrpcServer", "AdminServer", "Acceptor",
     "ServerConnection", "ClientConnection", "SSLContext",
 }  # fmt: skip
