@@ -23,7 +23,8 @@ RUN python -m venv --without-pip /opt/sidecar \
     extras = (project["optional-dependencies"][extra] for extra in sys.argv[1].split(",") if extra); \
     print(*project["dependencies"], *sum(extras, []), sep="\n")' "${EXTRAS}" > wanted.txt \
  && touch constraints.txt
-RUN --mount=type=cache,target=/root/.cache/pip \
+# For an index of your own: docker build --secret id=pip,src=pip.conf. What it holds is in no layer and no history.
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
     pip --python /opt/sidecar/bin/python install --no-compile --requirement wanted.txt --constraint constraints.txt \
  && mkdir -p /opt/sidecar/share/sidecar \
  && pip --python /opt/sidecar/bin/python list --format=freeze > /opt/sidecar/share/sidecar/constraints.txt
@@ -39,7 +40,7 @@ COPY README.md LICENSE ./
 COPY sidecar/ sidecar/
 # The linter wants a version; it is the one that was just built, and no other is in dist/.
 # hadolint ignore=DL3013
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
     pip wheel --no-deps --wheel-dir dist . \
  && pip install --no-deps --no-compile --no-index --find-links dist --root /tree --prefix /opt/sidecar sidecar-proxy \
  && sed -i '1s|.*|#!/opt/sidecar/bin/python|' /tree/opt/sidecar/bin/sidecar \
@@ -62,7 +63,8 @@ ENV PATH=/opt/sidecar/bin:/usr/bin:/bin \
 RUN ["sidecar", "check", "/etc/sidecar/sidecar.toml"]
 EXPOSE 7070 7071 7072
 # Whether it lives, not whether its upstreams do: an outage of a provider is no reason to restart the sidecar.
-HEALTHCHECK --interval=15s --timeout=5s --start-period=10s --retries=3 CMD ["sidecar", "health", "--live"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=10s --retries=3 \
+    CMD ["sidecar", "health", "--live", "-c", "/etc/sidecar/sidecar.toml"]
 ENTRYPOINT ["sidecar"]
 CMD ["run", "-c", "/etc/sidecar/sidecar.toml"]
 ARG VERSION=dev

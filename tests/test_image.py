@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,9 @@ import pytest
 
 from sidecar import __version__
 from tests.kit.addresses import free_port
+from tests.kit.blunt import answer, blunt
 from tests.kit.built import PYTHON_IMAGE, RUNTIME_IMAGE, built
+from tests.kit.certificates import make_certificates
 from tests.kit.commands import ROOT, answers, shell
 from tests.kit.dockerfile import instructions, sent
 from tests.kit.process import START
@@ -70,11 +73,12 @@ def test_the_context_has_what_is_copied_and_nothing_else() -> None:
 
 
 class Container(NamedTuple):
-    """The image, run. `process` is who made its namespaces; `environ` what it was told."""
+    """The image, run. `process` is who made its namespaces; `environ` what it was told; `policy` is mounted for it."""
 
     image: Image
     process: asyncio.subprocess.Process
     environ: Mapping[str, str]
+    policy: Mapping[str, str] = {}
 
     @property
     def http(self) -> str:
@@ -94,7 +98,7 @@ class Container(NamedTuple):
     async def exec(self, *words: str) -> tuple[int, str]:
         """Another command in it: its exit code, and what it said."""
         running = await asyncio.create_subprocess_exec(
-            *self.image.entering(words), env=self.environ, stdin=asyncio.subprocess.DEVNULL,
+            *self.image.entering(words, mounts=self.policy), env=self.environ, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         async with asyncio.timeout(START):
@@ -111,16 +115,19 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         yield image
 
 
-async def started(image: Image, command: Sequence[str], **more: str) -> AsyncIterator[Container]:
+async def started(
+    image: Image, command: Sequence[str], policy: Path | None = None, **more: str
+) -> AsyncIterator[Container]:
     listen = {f"SIDECAR_LISTEN_{name}": f"127.0.0.1:{free_port()}" for name in ("GRPC", "ADMIN")}
     listen["SIDECAR_LISTEN_HTTP"] = f"0.0.0.0:{free_port()}"  # as for `-p`
     environ = {**image.environ, **listen, **more}
+    mounts = {} if policy is None else {str(policy): "/etc/sidecar"}
     process = await asyncio.create_subprocess_exec(
-        *image.entering([*image.entrypoint, *command], first=True), env=environ,
+        *image.entering([*image.entrypoint, *command], first=True, mounts=mounts), env=environ,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
-        yield Container(image, process, environ)
+        yield Container(image, process, environ, mounts)
     finally:
         if process.returncode is None:
             process.kill()
@@ -161,6 +168,49 @@ async def test_process_1_is_the_sidecar_without_root_and_cannot_write(container:
     code, told = await container.exec("python", "-c", "open('/tmp/x', 'w')")
     assert (code, "Read-only file system" in told) == (1, True)
     os.kill(container.pid, signal.SIGKILL)
+
+
+MOUNTED = """
+[listen]
+http = "${SIDECAR_LISTEN_HTTP}"
+grpc = ""
+admin = ""
+[policies.default.retry]
+tries = 1
+[upstreams.theirs]
+url = "%s"
+[upstreams.strangers]
+url = "%s"
+[routes.strangers]
+match = { path = "/stranger" }
+chain = ["strangers"]
+[routes.theirs]
+match = { path = "/theirs" }
+chain = ["theirs"]
+"""
+
+
+@pytest.mark.timeout(300)
+async def test_a_mounted_policy_may_have_no_admin_listener_and_names_are_checked_by_a_companys_authority(
+    image: Image, tmp_path: Path
+) -> None:
+    certificates = make_certificates(tmp_path)
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    shutil.copy(certificates.ca, policy)
+    async with (
+        blunt(answer(b"from inside"), tls=certificates.server()) as theirs,
+        blunt(answer(b"from a stranger"), tls=certificates.server("stranger")) as strangers,
+    ):
+        text = MOUNTED % (theirs.url, strangers.url)
+        (policy / "sidecar.toml").write_text(text.replace("//127.0.0.1", "//localhost"))
+        async for container in started(image, image.command, policy, SSL_CERT_FILE="/etc/sidecar/ca.pem"):
+            await answers(f"{container.http}/livez", START)
+            assert await container.exec(*image.healthcheck) == (0, "alive\n")
+            assert await shell(f"curl -s {container.http}/theirs") == "from inside"
+            refused = json.loads(await shell(f"curl -s {container.http}/stranger"))
+            assert refused["error"]["code"] == "upstream_connect_failed"
+            os.kill(container.pid, signal.SIGKILL)
 
 
 @pytest.mark.timeout(300)
@@ -220,6 +270,6 @@ def test_how_it_is_run_is_what_the_manifests_count_on(image: Image) -> None:
     assert image.folder == "/"
     assert [*image.entrypoint, *image.command] == ["sidecar", "run", "-c", "/etc/sidecar/sidecar.toml"]
     assert image.exposed == ["7070", "7071", "7072"]
-    assert image.healthcheck == ["sidecar", "health", "--live"]
+    assert image.healthcheck == ["sidecar", "health", "--live", "-c", image.command[-1]]
     assert (image.root / "etc/sidecar/sidecar.toml").read_bytes() == (ROOT / "sidecar.toml").read_bytes()
     assert (image.root / "etc/sidecar/sidecar.toml").stat().st_mode & 0o777 == 0o644

@@ -1,4 +1,4 @@
-"""The image of ../Dockerfile, built in clean roots from this machine's packages."""
+"""The image of ../Dockerfile, built in clean roots from this machine's packages: Debian's, and those of this Python."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import pickle
 import shutil
 import sys
 import tempfile
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit import package_index
 from tests.kit.clean_root import debian, essential, needs_clean_root, this_python
 from tests.kit.commands import ROOT
 from tests.kit.image import Build, Image
+from tests.kit.wheelhouse import wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +28,14 @@ ROOM = 2 << 30
 
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
 RUNTIME_IMAGE = "gcr.io/distroless/python3-debian12:nonroot"
+
+_PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+_OPTIONAL = _PROJECT["project"]["optional-dependencies"]
+PACKAGES: list[str] = [
+    *_PROJECT["build-system"]["requires"],
+    *(*_PROJECT["project"]["dependencies"], *_OPTIONAL["redis"], *_OPTIONAL["otlp"]),
+]
+"""What a build installs."""
 
 # What the runtime's base is made of, by its own list of packages: the C library and its kin, and Debian's Python.
 RUNTIME_PACKAGES = (
@@ -84,9 +93,9 @@ def _made(shared: Path, arguments: Mapping[str, str]) -> Image:
             return known
         stages = _room(shared)
         image = _build(stages, arguments).run()
-        for stage in stages.iterdir():
-            if stage != image.root:
-                shutil.rmtree(stage)
+        for other in stages.iterdir():
+            if other.is_dir() and other != image.root:
+                shutil.rmtree(other)
         made.write_bytes(pickle.dumps(image))
         return image
 
@@ -100,12 +109,18 @@ def _room(shared: Path) -> Path:
 
 
 def _build(folder: Path, arguments: Mapping[str, str]) -> Build:
+    """Without an index, by the way that the Dockerfile has for a company's own: pip's settings are a secret."""
+    wheels, cache, settings = (folder / name for name in ("wheels", "pip-cache", "pip.conf"))
+    for each in (wheels, cache):
+        each.mkdir()
+    wheelhouse(wheels, PACKAGES)
+    settings.write_text("[global]\nno-index = true\nfind-links = /wheels\n")
     return Build(
         ROOT,
         folder,
         {PYTHON_IMAGE: _python_image, RUNTIME_IMAGE: _runtime_image},
         arguments,
-        environ=package_index.settings(),
-        mounts=package_index.folders(),
-        caches={"/root/.cache/pip": package_index.downloads()},
+        mounts={str(wheels): "/wheels"},
+        caches={"/root/.cache/pip": str(cache)},
+        secrets={"pip": str(settings)},
     )

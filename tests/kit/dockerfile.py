@@ -27,7 +27,9 @@ _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
 
 @dataclass(frozen=True)
 class Instruction:
-    """`rest` is what stands behind the flags, as written; `line` where it begins."""
+    """`rest` is what stands behind the flags, as written; `line` where it begins. A flag that comes twice has both
+    values, with a blank between them.
+    """
 
     name: str
     rest: str
@@ -65,9 +67,10 @@ def instructions(text: str) -> Iterator[Instruction]:
         name, _, rest = whole.strip().partition(" ")
         if name not in KNOWN:
             raise ValueError(f"line {began}: {name} is no instruction")
-        rest, flags = rest.lstrip(), {}
+        rest = rest.lstrip()
+        flags: dict[str, str] = {}
         while flag := _FLAG.match(rest):
-            flags[flag[1]] = flag[2]
+            flags[flag[1]] = " ".join(filter(None, (flags.get(flag[1]), flag[2])))
             rest = rest[flag.end() :]
         yield Instruction(name, rest, began, flags)
         whole = ""

@@ -42,9 +42,11 @@ class Image:
     exposed: Sequence[str] = ()
     volumes: Sequence[str] = ()
 
-    def entering(self, command: Sequence[str], *, first: bool = False) -> list[str]:
+    def entering(
+        self, command: Sequence[str], *, first: bool = False, mounts: Mapping[str, str] | None = None
+    ) -> list[str]:
         """The command line that runs it as the image's user, who can write nothing."""
-        return entering(self.root, command, user=self.user, folder=self.folder, first=first)
+        return entering(self.root, command, user=self.user, folder=self.folder, first=first, mounts=mounts)
 
     def size(self) -> int:
         """Bytes of its files; one with several names counts once."""
@@ -56,17 +58,17 @@ class Image:
 class Build:
     """A build of the context's Dockerfile. `bases` make the images that it begins with, in an empty folder.
 
-    `mounts` and `environ` are what RUN has beside the image: an engine gives the network, this the machine's package
-    index. `caches` is where what `--mount=type=cache,target=X` keeps really lies, by X.
+    `mounts` is what RUN sees beside the image: an engine gives the network, this a folder of packages. `caches` is
+    where what `--mount=type=cache,target=X` keeps really lies, by X; `secrets` are the files of `type=secret,id=X`.
     """
 
     context: Path
     folder: Path
     bases: Mapping[str, Callable[[Path], Image]]
     arguments: Mapping[str, str] = field(default_factory=dict)
-    environ: Mapping[str, str] = field(default_factory=dict)
     mounts: Mapping[str, str] = field(default_factory=dict)
     caches: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
     _stages: dict[str, Image] = field(default_factory=dict)
     _globals: dict[str, str] = field(default_factory=dict)
     _seen: dict[str, str] = field(default_factory=dict)
@@ -165,14 +167,17 @@ class Build:
 
     def _run(self, each: Instruction, image: Image, variables: Mapping[str, str]) -> None:
         mounts = dict(self.mounts)
-        if mount := each.flags.get("mount"):
+        for mount in each.flags.get("mount", "").split():
             told = dict(part.split("=", 1) for part in mount.split(","))
-            assert told["type"] == "cache"
-            mounts[self.caches[told["target"]]] = told["target"]
+            if told["type"] == "secret":
+                mounts[self.secrets[told["id"]]] = told["target"]
+            else:
+                assert told["type"] == "cache"
+                mounts[self.caches[told["target"]]] = told["target"]
         words = each.listed or ["/bin/sh", "-c", each.rest]
         done = subprocess.run(
             entering(image.root, words, user=image.user, folder=image.folder, writable=True, mounts=mounts),
-            env={"HOME": "/root", **self.environ, **variables}, stdin=subprocess.DEVNULL, capture_output=True,
+            env={"HOME": "/root", **variables}, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, timeout=RUN_SECONDS, check=False,
         )  # fmt: skip
         told_all = f"line {each.line}: {shlex.join(words)}\n{done.stdout}\n{done.stderr}"

@@ -15,7 +15,7 @@ TEXT = r"""
 # a comment
 ARG BASE=debian:12
 FROM ${BASE} AS first
-RUN --mount=type=cache,target=/c echo a \
+RUN --mount=type=cache,target=/c --mount=type=secret,id=s echo a \
 # a comment between the lines
  && echo "$HOME"
 ENV A=1 \
@@ -29,7 +29,8 @@ def test_lines_that_go_on_flags_and_both_forms() -> None:
     arg, begins, run, env, health = instructions(TEXT)
     assert (arg.name, arg.rest, arg.line) == ("ARG", "BASE=debian:12", 3)
     assert begins.words({"BASE": "scratch"}) == ["scratch", "AS", "first"]
-    assert (run.rest, run.flags, run.listed) == ('echo a  && echo "$HOME"', {"mount": "type=cache,target=/c"}, None)
+    assert (run.rest, run.listed) == ('echo a  && echo "$HOME"', None)
+    assert run.flags == {"mount": "type=cache,target=/c type=secret,id=s"}
     assert env.pairs({}) == {"A": "1", "B": "two words"}
     assert health.flags == {"interval": "5s", "retries": "2"}
     assert health.rest.startswith("CMD [")
