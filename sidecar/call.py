@@ -361,6 +361,9 @@ class Span(Protocol):
         upstream is to see.
         """
 
+    def answered(self, model: str) -> None:
+        """The answer to the last attempt says which model made it."""
+
 
 @dataclass(slots=True)
 class Step:

@@ -67,6 +67,8 @@ class Sending:
     peer = NOWHERE
     ttfb = 0.0
     usage: Usage | None = None
+    model = ""
+    """The one that answered, as the provider names it."""
     code = ""
     """gRPC: the status that its stream ended with, long after evidence."""
 
@@ -104,6 +106,9 @@ class CallSpan:
         sending = Sending(new_id(64), target, address)
         self.sendings.append(sending)
         return traceparent(self.trace_id, sending.span_id, self.flags)
+
+    def answered(self, model: str) -> None:
+        self.sendings[-1].model = model
 
     def attempted(self, peer: Peer, ttfb: float) -> None:
         """The last attempt is over: where it went, and how long (s) it took to evidence, 0 where none came."""

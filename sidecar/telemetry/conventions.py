@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.call import Wire
 from sidecar.config.carriage import GRPC
+from sidecar.dialects.beamline import DECIDE
 from sidecar.llm import Kind
 from sidecar.settings.protocols import PROVIDERS
 from sidecar.telemetry.access_log import CANCELLED, LONGEST_MODEL, LONGEST_PATH, SERVER_FAULTS
@@ -28,6 +29,9 @@ Attributes = dict[str, str | int | float | bool]
 
 LONGEST_WORD = 256
 """Characters of a caller's word: its user agent, its host."""
+
+MOST_MODELS = 64
+"""Models of callers' words that names of spans tell apart."""
 
 OPERATIONS = {
     Kind.CHAT: "chat",
@@ -48,6 +52,8 @@ _NO_ERRORS = frozenset({"ok", "client_error", "refusal", "caller_left", "abandon
 """How an attempt may end without an error of its own: it was answered, or its caller did not wait for it."""
 
 _RPC_OTHER = "_OTHER"
+_DECIDE = DECIDE[1:].decode()
+"""The one method that an HTTP call may become."""
 
 
 def method_of(call: Call) -> str:
@@ -55,11 +61,11 @@ def method_of(call: Call) -> str:
     return METHODS.get(call.method, OTHER_METHOD)
 
 
-def server_name(call: Call, route: str, rpc: str) -> str:
-    """Of the span of a call; `rpc` is its gRPC method as metrics name it."""
+def server_name(call: Call, pattern: str, rpc: str) -> str:
+    """Of the span of a call; `pattern` is the path that its route matches, `rpc` its gRPC method as metrics name it."""
     if call.wire is Wire.GRPC:
         return _rpc_name(rpc)
-    return _http_name(call, route)
+    return _http_name(call, pattern or call.route)
 
 
 def _http_name(call: Call, what: str) -> str:
@@ -119,14 +125,32 @@ def server_error(call: Call, summary: Summary) -> str:
     return status if summary.outcome in _PLAIN or call.wire is Wire.GRPC else summary.outcome
 
 
-def client_name(call: Call, sending: Sending, rpc: str) -> str:
+class Models:
+    """Those that are in the names of spans: of the file's all, of callers' words the first `MOST_MODELS` that a
+    provider answered to. Names are few, whatever callers ask for.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def name(self, call: Call, sending: Sending) -> str:
+        model = _model(call, sending)
+        if sending.peer.model or model in self._known:
+            return model
+        if sending.model and len(self._known) < MOST_MODELS:
+            self._known.add(model)
+            return model
+        return ""
+
+
+def client_name(call: Call, sending: Sending, rpc: str, models: Models) -> str:
     """Of the span of an attempt."""
     protocol = sending.peer.protocol
     if operation := _operation(call, protocol):
-        model = _model(call, sending)
+        model = models.name(call, sending)
         return f"{operation} {model}" if model else operation
     if protocol in GRPC:
-        return _rpc_name(rpc) if call.wire is Wire.GRPC else "grpc"
+        return _rpc_name(rpc if call.wire is Wire.GRPC else _DECIDE)
     return _http_name(call, sending.target.partition("/")[0])
 
 
@@ -192,12 +216,13 @@ def fell_back(fallback: Fallback) -> Attributes:
 
 def _rpc(said: Attributes, call: Call, rpc: str, code: str) -> None:
     said["rpc.system.name"] = "grpc"
-    if call.wire is Wire.GRPC:  # else it is one of ours, made of an HTTP request
-        if rpc == OTHER:
-            said["rpc.method"] = _RPC_OTHER
-            said["rpc.method_original"] = call.path[1 : LONGEST_WORD + 1].decode("utf-8", "backslashreplace")
-        else:
-            said["rpc.method"] = rpc
+    if call.wire is Wire.HTTP:
+        said["rpc.method"] = _DECIDE
+    elif rpc == OTHER:
+        said["rpc.method"] = _RPC_OTHER
+        said["rpc.method_original"] = call.path[1 : LONGEST_WORD + 1].decode("utf-8", "backslashreplace")
+    else:
+        said["rpc.method"] = rpc
     if code:
         said["rpc.response.status_code"] = code
 
@@ -220,6 +245,8 @@ def _llm(said: Attributes, call: Call, step: Step, sending: Sending, operation: 
     said["gen_ai.provider.name"] = sending.peer.protocol
     if model := _model(call, sending):
         said["gen_ai.request.model"] = model
+    if sending.model:
+        said["gen_ai.response.model"] = sending.model[:LONGEST_MODEL]
     if ask.stream:
         said["gen_ai.request.stream"] = True
         if sending.ttfb > 0 and step.status < 400:

@@ -75,6 +75,7 @@ class Spans:
         self._take = take
         self._scope = InstrumentationScope("sidecar", version)
         self._wall = wall
+        self._models = conventions.Models()
 
     def begin(self, call: Call) -> None:
         """The call has begun: decides whether it is traced. If not, its `traceparent` says so to its upstreams."""
@@ -117,7 +118,7 @@ class Spans:
                 span.trace_id, sending.span_id, is_remote=False, trace_flags=flags, trace_state=state
             )  # fmt: skip
             self._make(
-                conventions.client_name(call, sending, rpc),
+                conventions.client_name(call, sending, rpc, self._models),
                 context,
                 own,
                 SpanKind.CLIENT,
@@ -130,7 +131,7 @@ class Spans:
         events += [Event("sidecar.breaker", move.said(), move.at) for move in moves.since(started, breakers)]
         events.sort(key=_when)
         self._make(
-            conventions.server_name(call, call.route, rpc),
+            conventions.server_name(call, pattern, rpc),
             own,
             span.parent if isinstance(span.parent, SpanContext) else None,
             SpanKind.SERVER,

@@ -134,6 +134,8 @@ class LlmUpstream:
             reply, ask, attempt, reader, translator, lambda: _reader(ask.dialect, ask.kind, keep=keep), call.memory
         )
         reply.facts = await stream.begin()
+        if call.span is not None:
+            call.span.answered(reader.model)
         error = stream.error
         if error is not None:
             let_go(reply)

@@ -96,6 +96,8 @@ def answered(call: Call, ask: Ask, reply: Reply, body: bytes, provider: Provider
     if ask.stream and (ask.resuming or ask.dialect is not provider.dialect):
         raise _no_answer("a stream was asked for and none came")
     reply.usage, reply.ended = _usage(document, ask.kind, provider.dialect), True
+    if call.span is not None and isinstance(model_told := document.get("model"), str):
+        call.span.answered(model_told)
     if _is_response(document) and document.get("status") == "failed":  # it stays a 200 if nobody does better
         told = error_of(document)
         reply.facts = replace(reply.facts, status=told.status, sign=sign_of(told), detail=told.code or told.type)

@@ -26,6 +26,9 @@ class Spans:
         self.addresses.append(address)
         return b"00-trace-%d-01" % len(self.attempts)
 
+    def answered(self, model: str) -> None:
+        """Of an LLM's answer: there is none here."""
+
 
 async def test_each_attempt_has_a_span(stage: Stage) -> None:
     stage.route(stage.target("a", "reset", "reset", tries=2), stage.target("b"))

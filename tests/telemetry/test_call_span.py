@@ -35,11 +35,12 @@ def test_what_is_told_of_an_attempt_is_of_the_last_one() -> None:
     span, peer, usage = CallSpan(7, 8, 1, None, None), Peer("http"), Usage(3, 4)
     span.attempt("a", 0)
     span.attempt("b", 0)
+    span.answered("gpt-4o")
     span.spent(usage)
     span.attempted(peer, 0.5)
     first, last = span.sendings
-    assert (first.usage, first.ttfb) == (None, 0.0)
-    assert (last.usage, last.peer, last.ttfb) == (usage, peer, 0.5)
+    assert (first.usage, first.ttfb, first.model) == (None, 0.0, "")
+    assert (last.usage, last.peer, last.ttfb, last.model) == (usage, peer, 0.5, "gpt-4o")
 
 
 def test_fallbacks_are_kept_in_their_order() -> None:

@@ -32,6 +32,10 @@ def sending(protocol: str, *, target: str = "store", model: str = "") -> Sending
     return sent
 
 
+def named(call: Call, sent: Sending, rpc: str = "") -> str:
+    return conventions.client_name(call, sent, rpc, conventions.Models())
+
+
 def answered(outcome: str = "ok", *, status: int = 0, code: str = "") -> Step:
     return Step("attempt", "store", outcome, 0.0, 0.1, status=status, code=code)
 
@@ -44,12 +48,16 @@ def llm(kind: Kind, *, model: str = "gpt-4o", stream: bool = False) -> Call:
 
 @pytest.mark.parametrize(
     ("method", "name", "said"),
-    [(b"GET", "GET things", "GET"), (b"QUERY", "QUERY things", "QUERY"), (b"MAKE\xff", "HTTP things", "_OTHER")],
+    [(b"GET", "GET /v1/*", "GET"), (b"QUERY", "QUERY /v1/*", "QUERY"), (b"MAKE\xff", "HTTP /v1/*", "_OTHER")],
 )
-def test_a_server_s_span_is_called_by_method_and_route(method: bytes, name: str, said: str) -> None:
+def test_a_server_s_span_is_called_by_method_and_the_route_s_path(method: bytes, name: str, said: str) -> None:
     call = http(method=method)
-    assert conventions.server_name(call, "things", "") == name
+    assert conventions.server_name(call, "/v1/*", "") == name
     assert conventions.server(call, summary(), "/v1/*", "")["http.request.method"] == said
+
+
+def test_a_route_without_a_path_lends_its_name() -> None:
+    assert conventions.server_name(http(), "", "") == "POST things"
 
 
 def test_without_a_route_there_is_the_method_alone() -> None:
@@ -101,7 +109,7 @@ def test_a_grpc_server_s_errors_are_six_codes(code: str, error: str) -> None:
 def test_a_grpc_call() -> None:
     call = rpc("NOT_FOUND")
     said = conventions.server(call, summary(), "/*", RPC)
-    assert conventions.server_name(call, "cart", RPC) == RPC
+    assert conventions.server_name(call, "", RPC) == RPC
     assert (said["rpc.system.name"], said["rpc.method"], said["rpc.response.status_code"]) == ("grpc", RPC, "NOT_FOUND")
     assert not [name for name in said if name.startswith(("http.", "url."))]
 
@@ -109,7 +117,7 @@ def test_a_grpc_call() -> None:
 def test_a_grpc_method_that_nobody_knows_is_other() -> None:
     call = rpc("OK")
     said = conventions.server(call, summary(), "", "other")
-    assert conventions.server_name(call, "cart", "other") == "grpc"
+    assert conventions.server_name(call, "", "other") == "grpc"
     assert (said["rpc.method"], said["rpc.method_original"]) == ("_OTHER", RPC)
 
 
@@ -130,7 +138,7 @@ def test_an_attempt_s_errors_are_all_that_was_no_answer_as_asked(step: Step, err
 def test_an_attempt_over_grpc() -> None:
     call, sent = rpc("OK"), sending("grpc")
     said = conventions.client(call, answered(), sent, RPC, 1, 0)
-    assert conventions.client_name(call, sent, RPC) == RPC
+    assert named(call, sent, RPC) == RPC
     assert said == {
         "server.address": "up.example", "server.port": 443, "rpc.system.name": "grpc", "rpc.method": RPC,
         "rpc.response.status_code": "OK", "sidecar.upstream": "store", "sidecar.attempt": 1, "sidecar.outcome": "ok",
@@ -140,8 +148,7 @@ def test_an_attempt_over_grpc() -> None:
 def test_an_http_call_that_becomes_one_of_grpc_does_not_lend_it_its_path() -> None:
     call, sent = http(), sending("router")
     said = conventions.client(call, answered("unavailable", code="UNAVAILABLE"), sent, "", 1, 0)
-    assert conventions.client_name(call, sent, "") == "grpc"
-    assert "rpc.method" not in said
+    assert named(call, sent) == said["rpc.method"] == "beamline.flow.v1.Router/Decide"
     assert (call.wire, said["rpc.response.status_code"]) == (Wire.HTTP, "UNAVAILABLE")
 
 
@@ -154,23 +161,45 @@ def test_an_http_call_that_becomes_one_of_grpc_does_not_lend_it_its_path() -> No
     ],
 )  # fmt: skip
 def test_an_attempt_at_a_model_is_called_by_operation_and_model(kind: Kind, name: str) -> None:
-    assert conventions.client_name(llm(kind), sending("openai", target="openai/gpt-4o"), "") == name
+    sent = sending("openai", target="openai/gpt-4o")
+    sent.model = "gpt-4o-2024-08-06"
+    assert named(llm(kind), sent) == name
 
 
 def test_the_model_is_that_of_the_target_else_the_caller_s_word_cut() -> None:
-    assert conventions.client_name(llm(Kind.CHAT), sending("anthropic", model="claude"), "") == "chat claude"
-    name = conventions.client_name(llm(Kind.CHAT, model="x" * 999), sending("openai"), "")
-    assert len(name) == len("chat ") + 128
+    assert named(llm(Kind.CHAT), sending("anthropic", model="claude")) == "chat claude"
+    sent = sending("openai")
+    sent.model = "long"
+    assert len(named(llm(Kind.CHAT, model="x" * 999), sent)) == len("chat ") + 128
+
+
+def test_a_caller_s_word_that_no_provider_answered_to_names_no_span() -> None:
+    models = conventions.Models()
+    asked, sent = llm(Kind.CHAT, model="gpt-4o"), sending("openai")
+    assert conventions.client_name(asked, sent, "", models) == "chat"
+    sent.model = "gpt-4o-2024-08-06"
+    assert conventions.client_name(asked, sent, "", models) == "chat gpt-4o"
+    assert conventions.client_name(asked, sending("openai"), "", models) == "chat gpt-4o"  # known from now on
+
+
+def test_names_are_few_whatever_callers_ask_for() -> None:
+    """Of a provider that answers to every name."""
+    models, sent = conventions.Models(), sending("openai")
+    sent.model = "the only one"
+    names = {conventions.client_name(llm(Kind.CHAT, model=f"m-{n}"), sent, "", models) for n in range(999)}
+    assert len(names) == 64 + 1
+    assert conventions.client_name(llm(Kind.CHAT, model="m-0"), sent, "", models) == "chat m-0"
 
 
 def test_what_an_answer_cost_and_when_it_began() -> None:
     call, sent = llm(Kind.CHAT, stream=True), sending("openai")
-    sent.usage, sent.ttfb = Usage(5, 4, 3), 0.25
+    sent.usage, sent.ttfb, sent.model = Usage(5, 4, 3), 0.25, "gpt-4o-2024-08-06"
     said = conventions.client(call, answered(status=200), sent, "", 1, 0)
     told = {name: value for name, value in said.items() if name.startswith("gen_ai.")}
     assert told == {
         "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o",
         "gen_ai.request.stream": True, "gen_ai.response.time_to_first_chunk": 0.25,
+        "gen_ai.response.model": "gpt-4o-2024-08-06",
         "gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 4, "gen_ai.usage.cache_read.input_tokens": 3,
     }  # fmt: skip
 

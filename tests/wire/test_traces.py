@@ -40,7 +40,7 @@ async def test_a_call_that_was_tried_again_and_fell_back() -> None:
         server, *clients = await collector.spans(4)
     assert answer.status == 200
     assert line["trace_id"] == TRACE
-    assert (server.name, server.kind, server.parent, server.status) == ("GET r", "server", PARENT, "unset")
+    assert (server.name, server.kind, server.parent, server.status) == ("GET /*", "server", PARENT, "unset")
     assert {span.trace_id for span in (server, *clients)} == {TRACE}
     assert {span.state for span in (server, *clients)} == {"vendor=1"}
     assert {span.message for span in (server, *clients)} == {""}
@@ -281,5 +281,5 @@ async def test_a_method_of_nobody_s_is_other() -> None:
     ):
         await sidecar.ask("/", method="PROPFIND")
         server, client = await collector.spans(2)
-    assert (server.name, client.name) == ("HTTP r", "HTTP a")
+    assert (server.name, client.name) == ("HTTP /*", "HTTP a")
     assert said(server, "http.request.method", "http.request.method_original") == ["_OTHER", "PROPFIND"]

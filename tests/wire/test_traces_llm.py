@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,8 @@ from sidecar.standins.llm_faults import Fault, Kind
 from tests.kit.llm_caller import CLAUDE, GPT
 from tests.kit.llm_stage import ANTHROPIC, CLAUDE_ONLY, GPT_FIRST, GPT_ONLY, OPENAI, SAID, stage
 from tests.kit.otlp import collecting
-from tests.kit.running import until
+from tests.kit.running import one, running, until
+from tests.kit.scripted import reply, scripted
 
 if TYPE_CHECKING:
     from tests.kit.otlp import Span
@@ -44,12 +46,43 @@ async def test_an_answer_and_what_it_cost(client: str, model: str, asked: str, s
     assert (server.kind, server.name.partition(" ")[0], attempt.name) == ("server", "POST", f"chat {asked}")
     stream = {"request.stream": True, "response.time_to_first_chunk": True} if streamed else {}
     assert genai(attempt) == {
-        "operation.name": "chat", "provider.name": provider, "request.model": asked,
+        "operation.name": "chat", "provider.name": provider, "request.model": asked, "response.model": asked,
         "usage.input_tokens": 5, "usage.output_tokens": 4, **stream,
     }  # fmt: skip
     assert genai(server) == {}
     assert "hi there" not in str((server, attempt))
     assert "sk-" not in str((server, attempt))
+
+
+ANSWERED = "gpt-4o-2024-08-06"
+COMPLETION = {"object": "chat.completion", "choices": [{"index": 0, "message": {"content": "a"}}]}
+CHUNK = {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize(
+    ("told", "heard"),
+    [({"model": ANSWERED}, ANSWERED), ({}, None), ({"model": 7}, None), ({"model": "x" * 9000}, "x" * 128)],
+    ids=["another", "none", "no text", "long"],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_which_model_answered_is_the_provider_s_word(
+    told: dict[str, Any], heard: str | None, streamed: bool
+) -> None:
+    if streamed:
+        events = b"data: " + json.dumps({**CHUNK, **told}).encode() + b"\n\ndata: [DONE]\n\n"
+        answer = reply("200 OK", "Content-Type: text/event-stream", body=events)
+    else:
+        answer = reply("200 OK", "Content-Type: application/json", body=json.dumps({**COMPLETION, **told}).encode())
+    async with (
+        collecting() as collector,
+        scripted(answer) as provider,
+        running(one(provider.url, upstream='protocol = "openai"') + collector.policy) as sidecar,
+    ):
+        asked = json.dumps({"model": "gpt-4o", "stream": streamed, "messages": []}).encode()
+        await sidecar.ask("/v1/chat/completions", "Content-Type: application/json", method="POST", body=asked)
+        _, attempt = await collector.spans(2)
+    assert attempt.said["gen_ai.request.model"] == "gpt-4o"
+    assert attempt.said.get("gen_ai.response.model") == heard
 
 
 async def test_a_fallback_to_another_provider() -> None:
