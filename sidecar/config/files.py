@@ -25,6 +25,7 @@ LARGEST = 4 * 1024 * 1024
 _SECRETS = (
     "listen.http_token",
     "admin.token",
+    "redis.url",
     "upstreams.*.api_key",
     "upstreams.*.headers.*",
     "upstreams.*.default_headers.*",

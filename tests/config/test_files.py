@@ -34,6 +34,7 @@ def test_a_secret_is_read_without_its_line_break(tmp_path: Path) -> None:
     [
         ("listen", "http_token"),
         ("admin", "token"),
+        ("redis", "url"),
         ("upstreams", "a", "api_key"),
         ("upstreams", "a", "default_headers", "X"),
         ("upstreams", "a", "query", "v"),
@@ -104,6 +105,19 @@ def test_a_policy_file_knows_its_files(tmp_path: Path) -> None:
     assert loaded.files == {str(tmp_path / "token"): sha256(b"hunter2\n").hexdigest()}
     assert ("admin", "token") in loaded.secrets
     assert "hunter2" not in repr(loaded.settings)
+
+
+def test_the_address_of_a_redis_is_a_secret_as_it_has_a_password(tmp_path: Path) -> None:
+    path = tmp_path / "sidecar.toml"
+    path.write_text('[redis]\nurl = { file = "redis" }\n')
+    (tmp_path / "redis").write_text("redis://:hunter2@store:6379/0\n")
+    loaded = config.load(path, {})
+    assert loaded.settings.redis.url == "redis://:hunter2@store:6379/0"
+    assert "hunter2" not in f"{loaded.settings!r} {config.redacted(loaded)}"
+    (tmp_path / "redis").write_text("http://:hunter2@store:6379/0\n")
+    with pytest.raises(ConfigError, match="cannot have the scheme") as raised:
+        config.load(path, {})
+    assert "hunter2" not in str(raised.value)
 
 
 def test_a_secret_that_is_no_header_value(tmp_path: Path) -> None:
