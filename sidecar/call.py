@@ -69,6 +69,8 @@ class Call:
     fallback: bool = True
     retrying: bool = False
     """The caller says that this is a retry of its own."""
+    stray_state: bool = False
+    """It sent a `tracestate`, and no trace that this could belong to."""
     refusal: Refused | None = None
     """The listener's own refusal (Host, Origin, token), raised by the exchange so that one place speaks of it."""
     inform: Callable[[int, Headers], None] | None = None

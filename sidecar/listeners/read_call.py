@@ -54,6 +54,8 @@ class CallReader:
         else:
             body = Body(request.read, length=request.length, memory=self._memory, trailers=request.trailers)
         target, method = request.target, request.method
+        sent = fields.get(b"traceparent")
+        trace = self._ids.traceparent(sent)
         call = Call(
             id=request_id,
             correlation_id=correlation_id,
@@ -66,10 +68,12 @@ class CallReader:
             body=body,
             started=now,
             host=request.host,
-            traceparent=self._ids.traceparent(fields.get(b"traceparent")),
+            traceparent=trace,
             peer=request.peer,
         )
         call.memory = self._memory
+        if trace is not sent and b"tracestate" in fields:
+            call.stray_state = True
         if method in IDEMPOTENT_METHODS:
             call.idempotent = True
         if request.secure:

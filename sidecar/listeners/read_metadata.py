@@ -72,6 +72,8 @@ class MetadataReader:
         else:
             request_id = correlation_id = self._ids.new()
         path = method.encode()
+        sent = fields.get(b"traceparent")
+        trace = self._ids.traceparent(sent)
         call = Call(
             id=request_id,
             correlation_id=correlation_id,
@@ -84,13 +86,15 @@ class MetadataReader:
             body=body,
             started=now,
             host=host,
-            traceparent=self._ids.traceparent(fields.get(b"traceparent")),
+            traceparent=trace,
             peer=address_of(peer),
         )
         if secure:
             call.secure = True
         if unary:
             call.unary = True
+        if trace is not sent and b"tracestate" in fields:
+            call.stray_state = True
         if deadline is not None:
             call.caller_deadline = call.rpc_deadline = now + deadline
         access = self.access

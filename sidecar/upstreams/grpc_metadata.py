@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sidecar.upstreams.request_head import TRACESTATE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -54,6 +56,8 @@ class MetadataWriter:
     def write(self, call: Call) -> tuple[Header, ...]:
         """The pairs, in the order in which they are sent."""
         fields, drop = call.fields, self._drop
+        if call.stray_state:
+            drop = drop | TRACESTATE
         if drop.isdisjoint(fields):
             pairs = list(call.headers)
         else:

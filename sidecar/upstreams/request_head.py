@@ -31,6 +31,8 @@ CONTROLS = frozenset(
 """Fields by which a caller speaks to us; they end here."""
 
 _REMADE = frozenset({b"x-request-id", b"x-correlation-id", b"traceparent"})
+TRACESTATE = frozenset({b"tracestate"})
+"""It goes on with its trace; without one it ends here (W3C Trace Context, section 4)."""
 _NOT_BEHIND = frozenset({b"authorization", b"cookie", b"content-encoding", b"content-type", b"content-range"})
 """They say who sends a body or how to read it, so they come too late behind it."""
 
@@ -114,6 +116,8 @@ class HeadWriter:
             target = self._asked(target)
         parts = [b"%b %b%b HTTP/1.1\r\nHost: %b" % (call.method, self._base, target, host)]
         drop = CONTROLS if signed else self._drop
+        if call.stray_state and self._ids and not signed:
+            drop |= TRACESTATE
         if drop.isdisjoint(fields):  # most calls: nothing to look at one by one
             parts += map(_line, call.headers)
         else:

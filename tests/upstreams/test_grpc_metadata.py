@@ -48,6 +48,16 @@ def test_what_each_hop_makes_anew_is_there_once() -> None:
     assert write(made) == [(b"a", b"1"), *OURS]
 
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_a_state_goes_on_with_its_trace_alone() -> None:
+    state = ("tracestate", "a=b")
+    assert (b"tracestate", b"a=b") in write(call(("traceparent", TRACE), state))
+    for stray in ((), (("traceparent", "00-nonsense"),), (("traceparent", TRACE), ("traceparent", TRACE))):
+        assert write(call(*stray, state, ("a", "1"))) == [(b"a", b"1"), *OURS]
+
+
 def test_a_caller_s_other_way_to_write_its_correlation_id_stays() -> None:
     assert (b"correlation-id", b"theirs") in write(call(("correlation-id", "theirs")))
 

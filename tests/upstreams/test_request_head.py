@@ -139,6 +139,29 @@ async def test_a_trace_is_continued() -> None:
     assert went["tracestate"] == "a=b"
 
 
+NO_TRACE = [(), ("traceparent: 00-nonsense",), (f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01",) * 2]
+
+
+@pytest.mark.parametrize("sent", NO_TRACE, ids=["none", "nonsense", "two"])
+async def test_a_state_without_a_trace_ends_here(sent: tuple[str, ...]) -> None:
+    async with scripted() as upstream, running(one(upstream.url)) as sidecar:
+        await sidecar.ask("/", *sent, "TraceState: a=b", "tracestate: c=d", "X-Mine: 1")
+        went = upstream.fields()
+    assert set(went) == {"host", "x-mine"} | OURS
+    assert TRACE not in went["traceparent"]
+
+
+async def test_what_is_signed_keeps_its_state_and_so_does_what_gets_no_ids_of_ours() -> None:
+    signed = "Authorization: AWS4-HMAC-SHA256 SignedHeaders=host;tracestate"
+    async with scripted() as upstream, running(one(upstream.url)) as sidecar:
+        await sidecar.ask("/", signed, "tracestate: a=b")
+        assert upstream.fields()["tracestate"] == "a=b"
+    async with scripted() as provider, running(one(provider.url, upstream='protocol = "openai"')) as sidecar:
+        await sidecar.ask("/v1/files", "tracestate: a=b", "traceparent: 00-nonsense")
+        went = provider.fields()
+    assert (went["tracestate"], went["traceparent"]) == ("a=b", "00-nonsense")
+
+
 @pytest.mark.parametrize("sent", ["", "traceparent: nonsense", f"traceparent: 00-{'0' * 32}-00f067aa0ba902b7-01"])
 async def test_a_trace_is_begun_where_there_is_none(sent: str) -> None:
     async with scripted() as upstream, running(one(upstream.url)) as sidecar:

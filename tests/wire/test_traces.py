@@ -87,13 +87,15 @@ async def test_a_call_without_a_trace_begins_one() -> None:
         scripted(OK) as a,
         running(one(a.url) + collector.policy) as sidecar,
     ):
-        await sidecar.ask("/", "traceparent: 00-nonsense", "X-Request-ID: i-1")
+        await sidecar.ask("/", "traceparent: 00-nonsense", "tracestate: a=b", "X-Request-ID: i-1")
         line = await sidecar.log.call("i-1")
         server, client = await collector.spans(2)
     assert server.parent == ""
     assert client.parent == server.span_id
     assert server.trace_id == client.trace_id == line["trace_id"]
     assert a.fields()["traceparent"] == client.traceparent
+    assert "tracestate" not in a.fields()
+    assert {server.state, client.state} == {""}
 
 
 async def test_a_caller_that_is_not_traced_is_not_and_its_upstream_is_told_so() -> None:
