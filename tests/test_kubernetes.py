@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = ROOT / "examples" / "kubernetes"
 FOLDERS = ("base", "overlays/llm", "overlays/fleet", "overlays/job")
+SECRETS = {"overlays/llm": "/run/secrets/providers", "overlays/fleet": "/run/secrets/redis"}
+"""Where the sidecar's container has its Secret."""
 NONROOT = 65532
 SLACK = 2.0
 """Seconds that the kubelet leaves to a container at least, and that a sidecar needs beside its drain."""
@@ -41,7 +44,9 @@ def settings(folder: str, tmp_path: Path) -> Settings:
     built_from = of(folder)
     (tmp_path / "openai").write_text("sk-openai")
     (tmp_path / "anthropic").write_text("sk-anthropic")
-    (tmp_path / "sidecar.toml").write_text(built_from.policy.replace("/run/secrets/providers", str(tmp_path)))
+    (tmp_path / "url").write_text("redis://:password@redis:6379/0")
+    text = re.sub(r"/run/secrets/\w+", str(tmp_path), built_from.policy)
+    (tmp_path / "sidecar.toml").write_text(text)
     return load(tmp_path / "sidecar.toml", environment(built_from.sidecar)).settings
 
 
@@ -85,7 +90,7 @@ def test_every_container_is_what_the_restricted_pod_security_standard_asks_for(f
     assert pod["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     assert {kind for volume in pod["volumes"] for kind in volume} == {"name", "configMap"} | (
-        {"secret"} if folder == "overlays/llm" else set()
+        {"secret"} if folder in SECRETS else set()
     )
 
 
@@ -153,15 +158,19 @@ def test_the_policy_is_a_folder_under_a_name_that_does_not_change(folder: str) -
     assert sidecar["args"] == ["run", "-c", "/etc/sidecar/sidecar.toml"]
 
 
-def test_only_the_sidecar_has_the_keys(folder: str) -> None:
+def test_only_the_sidecar_has_the_secrets_and_they_are_files(folder: str) -> None:
     pod = of(folder).pod["spec"]
     assert "volumeMounts" not in pod["containers"][0]
+    for container in (*pod["initContainers"], *pod["containers"]):
+        assert "envFrom" not in container
+        assert [each["name"] for each in container["env"] if "valueFrom" in each] == []
     secrets = [volume for volume in pod["volumes"] if "secret" in volume]
-    named = re.findall(r'file = "(/run/secrets/providers)/\w+"', of(folder).policy)
-    assert bool(secrets) == bool(named) == (folder == "overlays/llm")
+    named = set(re.findall(r'file = "([\w/]+)/\w+"', of(folder).policy))
+    mounts = {mount["name"]: mount["mountPath"] for mount in of(folder).sidecar["volumeMounts"]}
+    assert (
+        {mounts[volume["name"]] for volume in secrets} == named == ({SECRETS[folder]} if folder in SECRETS else set())
+    )
     for volume in secrets:
-        mounts = {mount["name"]: mount["mountPath"] for mount in of(folder).sidecar["volumeMounts"]}
-        assert mounts[volume["name"]] == named[0]
         assert volume["secret"]["defaultMode"] == 0o444  # the files are root's, and the process is not
 
 
@@ -185,15 +194,15 @@ def test_metrics_are_scraped_where_the_probe_listens(folder: str) -> None:
         assert endpoint["port"] in {port["name"] for port in of(folder).sidecar["ports"]}
 
 
-def test_the_network_lets_the_pod_reach_what_its_policy_names(folder: str) -> None:
+def test_the_network_lets_the_pod_reach_what_its_policy_names_and_nothing_else(folder: str, tmp_path: Path) -> None:
     open_ports = {
-        port["port"] for each in of(folder).of("NetworkPolicy") for rule in each["spec"].get("egress", ())
+        port["port"] for each in of(folder).of("NetworkPolicy") for rule in each["spec"].get("egress") or ()
         for port in rule["ports"]
     }  # fmt: skip
-    named = {int(port) for port in re.findall(r":-\w+://[\w.-]+:(\d+)", of(folder).policy)}
-    named |= {443} if "https://" in of(folder).policy else set()
-    assert named <= open_ports
-    assert {53} <= open_ports
+    told = settings(folder, tmp_path)
+    named = {url for upstream in told.upstreams.values() for url in (upstream.url, *upstream.urls) if url}
+    named |= {told.redis.url} if folder == "overlays/fleet" else set()
+    assert open_ports == {53} | {urlsplit(url).port or 443 for url in named}
 
 
 def test_the_image_is_one_that_a_kustomization_can_name(folder: str) -> None:

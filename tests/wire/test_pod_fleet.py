@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 async def test_without_its_redis_a_pod_starts_is_ready_and_serves(tmp_path: Path) -> None:
     fleet = built(ROOT / "examples" / "kubernetes" / "overlays" / "fleet")
-    away = {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
-    async with upstreams() as env, Pod(fleet, tmp_path, env | away) as pod:
+    async with upstreams() as env, Pod(fleet, tmp_path, env) as pod:
+        pod.secret("redis", {"url": f"redis://127.0.0.1:{free_port()}/0\n"})
         sidecar = await pod.sidecar()
         async with aiohttp.ClientSession(pod.url) as app, app.get("/api/items") as answer:
             assert answer.status == 200, await answer.text()
