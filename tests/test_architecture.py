@@ -149,7 +149,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "sidecar.cli",
     ),
     "prometheus_client": ("sidecar.telemetry",),
-    "pybreaker": ("sidecar.policy.circuit",),
+    "pybreaker": ("sidecar.policy.breaker_library",),
     "pydantic": ("sidecar.settings*", "sidecar.config"),
     "pydantic_core": ("sidecar.settings*", "sidecar.config"),
     "redis": ("sidecar.stores",),

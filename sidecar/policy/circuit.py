@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import pybreaker  # where redis is installed it is imported too: about 100 ms and 10 MB more
-
 from sidecar.errors import CircuitOpen
+from sidecar.policy.breaker_library import pybreaker
 from sidecar.policy.window import Window
 
 if TYPE_CHECKING:
