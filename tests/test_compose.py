@@ -48,6 +48,9 @@ def test_each_service_is_confined(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert ("build" in service) == (service.get("pull_policy") == "build")
     assert not {"ports", "expose"} & service.keys() or all(port.startswith("127.0.0.1:") for port in service["ports"])
     user = service.get("user") or next(each.rest for each in reversed(DOCKERFILE) if each.name == "USER")
     assert user.split(":")[0] not in {"0", "root"}

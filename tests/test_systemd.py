@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import tomllib
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ import grpc
 import pytest
 
 from tests.kit.addresses import free_port
+from tests.kit.blunt import answer, blunt
 from tests.kit.commands import PYTHON, ROOT, SIDECAR, answers, shell
-from tests.kit.confined import allowed, settings
+from tests.kit.confined import allowed, families, settings
 from tests.kit.process import START
 from tests.kit.tools import tool
 from tests.kit.transcript import blocks, terminal
@@ -63,6 +65,7 @@ def test_the_end_is_given_more_time_than_the_drain_takes() -> None:
 
 def test_the_filter_leaves_out_what_it_says() -> None:
     tool("systemd-analyze", package="systemd")
+    assert families(UNIT) == {socket.AF_INET, socket.AF_INET6, socket.AF_UNIX}
     names = allowed(UNIT)
     assert {"execve", "epoll_wait", "accept4", "inotify_add_watch", "clone3"} <= names
     assert {"ptrace", "mount", "chroot", "bpf", "init_module", "setpriority"} & names == set()
@@ -81,6 +84,11 @@ body = "served"
 grpc_code = "UNAVAILABLE"
 grpc_message = "asked and answered"
 headers = {{ X-Key = {{ file = "${{CREDENTIALS_DIRECTORY}}/openai_api_key" }} }}
+[upstreams.by_name]
+url = "http://localhost:{upstream}"
+[routes.by_name]
+match = {{ path = "/by/name" }}
+chain = ["by_name"]
 [routes.r]
 match = {{ path = "/*" }}
 chain = ["static/fixed"]
@@ -92,7 +100,7 @@ chain = ["static/fixed"]
 
 async def test_it_serves_reloads_and_drains_under_the_units_filter_and_memory_rule(tmp_path: Path) -> None:
     tool("systemd-analyze", package="systemd")
-    ports = {name: free_port() for name in ("http", "grpc", "admin")}
+    ports = {name: free_port() for name in ("http", "grpc", "admin", "upstream")}
     policy = tmp_path / "sidecar.toml"
     policy.write_text(POLICY.format(**ports))
     (tmp_path / "openai_api_key").write_text("from-systemd")
@@ -108,6 +116,8 @@ async def test_it_serves_reloads_and_drains_under_the_units_filter_and_memory_ru
         served = await shell(f"curl -si http://127.0.0.1:{ports['http']}/")
         assert "served" in served
         assert "from-systemd" in served
+        async with blunt(answer(b"asked by its name"), port=ports["upstream"]):
+            assert await shell(f"curl -s http://127.0.0.1:{ports['http']}/by/name") == "asked by its name"
         async with grpc.aio.insecure_channel(f"127.0.0.1:{ports['grpc']}") as channel:
             call: Any = channel.unary_unary("/a.B/C")
             with pytest.raises(grpc.aio.AioRpcError, match="asked and answered"):

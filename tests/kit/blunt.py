@@ -31,6 +31,7 @@ async def blunt(
     hangs: bool = False,
     tls: ssl.SSLContext | None = None,
     unix: str = "",
+    port: int = 0,
 ) -> AsyncIterator[Blunt]:
     """Says it once a request's head has come, and closes; `hangs`: keeps the connection open until the test ends.
 
@@ -58,7 +59,7 @@ async def blunt(
         server = await asyncio.start_unix_server(serve, unix)
         there.url = f"unix:{unix}"
     else:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+        server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=tls)
         host, port = server.sockets[0].getsockname()
         there.url = f"http{'s' if tls else ''}://{host}:{port}"
     try:

@@ -6,6 +6,7 @@ The kernel drops what such a process is sent and has no handler for, and leaves 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 from contextlib import asynccontextmanager
@@ -34,7 +35,10 @@ def _may() -> str:
 async def first_process(*command: str) -> AsyncIterator[FirstProcess]:
     """It runs as process 1, with stdout and stderr as one pipe; what is left of its namespace ends with the test."""
     if why := _may():
-        pytest.skip(f"no PID namespace can be had here: {why}")
+        said = f"no PID namespace can be had here: {why}"
+        if os.environ.get("CI") and os.geteuid() == 0:
+            pytest.fail(said)
+        pytest.skip(said)
     outside = await asyncio.create_subprocess_exec(
         *_OWN, *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
