@@ -32,7 +32,7 @@ STALLED = 10.0
 INDEX = {
     "service": "sidecar",
     "read": [
-        "/livez", "/readyz", "/health", "/metrics", "/circuit-breakers", "/routes", "/upstreams", "/models",
+        "/", "/livez", "/readyz", "/health", "/metrics", "/circuit-breakers", "/routes", "/upstreams", "/models",
         "/rate-limits", "/listeners", "/config", "/requests", "/requests/{id}", "/events", "/live", "POST /explain",
     ],
     "change": [
