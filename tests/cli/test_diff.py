@@ -74,9 +74,9 @@ def test_what_differs_and_what_a_reload_would_do(files: Files) -> None:
 
 
 async def test_every_kind_of_part_has_its_words() -> None:
-    everything = one(URL, upstream="concurrency = { max = 3 }", route="rate_limit = { per_minute = 4, store = 'redis' }").replace(
-        f'url = "{URL}"', f'urls = ["{URL}", "http://127.0.0.1:2"]'
-    )
+    everything = one(
+        URL, upstream="concurrency = { max = 3 }", route="rate_limit = { per_minute = 4, store = 'redis' }"
+    ).replace(f'url = "{URL}"', f'urls = ["{URL}", "http://127.0.0.1:2"]')
     everything += '[limits]\nmax_inflight = 9\n[upstreams.g]\nprotocol = "grpc"\nurl = "grpc://127.0.0.1:1"\n'
     everything += '[routes.g]\nmatch = { grpc = "*" }\nchain = ["g"]\n'
     parts = (await rehearse(load(everything), load(everything), {})).parts

@@ -6,19 +6,19 @@ import { alarm, announce } from "./announce.js";
 import { badge, change } from "./badge.js";
 import { confirmed } from "./dialogs.js";
 import { byId, el, mark } from "./dom.js";
-import { length, number } from "./format.js";
+import { length, number, stateWord } from "./format.js";
 import { column, numbers, table } from "./table.js";
 
 /** @typedef {import("./model.js").Model} Model */
 
-const MOODS = /** @type {Record<string, import("./badge.js").Mood>} */ ({ closed: "good", "half-open": "warn", open: "bad" });
+const MOODS = /** @type {Record<string, import("./badge.js").Mood>} */ ({ closed: "good", half_open: "warn", open: "bad" });
 
 /** @param {Model} model @returns {() => void} */
 export function breakers(model) {
   const rows = table(byId("breaker-list"), {
     caption: "Circuit breakers",
     key: (row) => row.name,
-    search: (row) => `${row.name} ${row.state}`,
+    search: (row) => `${row.name} ${written(row)}`,
     empty: "No upstream has a circuit breaker.",
     urgent: (row) => row.state !== "closed",
     columns: [
@@ -27,7 +27,7 @@ export function breakers(model) {
         label: "State",
         sort: (row) => row.state,
         make: (cell) => cell.append(badge("idle", "")),
-        show: (cell, row) => change(cell.children[0], MOODS[row.state] ?? "idle", row.state),
+        show: (cell, row) => change(cell.children[0], row.suspected ? "warn" : MOODS[row.state] ?? "idle", written(row)),
       },
       column("Time left", (row) => timeLeft(model, row)),
       numbers("Failed lately", (row) => row.recent_failures, number),
@@ -43,13 +43,16 @@ export function breakers(model) {
   return draw;
 }
 
+/** `suspected`: another sidecar of the fleet has seen enough failures of the same upstream. @param {any} row */
+const written = (row) => (row.suspected ? "closed, suspected" : stateWord(row.state));
+
 /** @param {Model} model @param {any} row */
 function timeLeft(model, row) {
-  if (row.state === "closed") return "–";
+  if (row.state === "closed") return row.suspected ? "one failure opens it" : "–";
+  if (row.state === "half_open") return "a probe decides";
   const left = model.left(row, row.retry_after);
-  if (left === undefined) return row.state === "open" ? "until it is closed by hand" : "–";
-  if (left <= 0) return row.state === "open" ? "the next call is a probe" : "–";
-  return length(left);
+  if (left === undefined) return "until it is closed by hand";
+  return left <= 0 ? "the next call is a probe" : length(left);
 }
 
 /** @param {Model} model @param {() => any} row @param {() => void} draw */

@@ -3,14 +3,14 @@
 
 import { badge } from "./badge.js";
 import { byId, el, mark, reconcile } from "./dom.js";
-import { seconds, time } from "./format.js";
+import { seconds, stateWord, time } from "./format.js";
 
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {import("./badge.js").Mood} Mood */
 
 /** @type {Record<string, (told: any) => [Mood, string]>} */
 const WORDS = {
-  breaker: (told) => [told.new === "open" ? "bad" : told.new === "closed" ? "good" : "warn", `${told.service}: ${told.old} → ${told.new}`],
+  breaker: (told) => [told.new === "open" ? "bad" : told.new === "closed" ? "good" : "warn", `${told.service}: ${stateWord(told.old)} → ${stateWord(told.new)}`],
   rest: (told) => ["warn", `${told.upstream} rests for ${seconds(told.seconds)}: ${told.reason}`],
   retry: (told) => ["idle", `${told.route}: ${told.upstream} again, ${told.reason}`],
   fallback: (told) => ["warn", `${told.route}: ${told.source} → ${told.target}, ${told.reason}`],

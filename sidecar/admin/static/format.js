@@ -54,6 +54,9 @@ export const time = (unix) => clock.format(unix * 1000);
 /** @param {number} unix seconds */
 export const date = (unix) => calendar.format(unix * 1000);
 
+/** A breaker's state, as people write it. @param {string} state */
+export const stateWord = (state) => state.replace("_", "-");
+
 /** @param {number} count @param {string} one @param {string} [many] */
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 

@@ -43,7 +43,7 @@ function tiles(model) {
   const share = of.calls > 0 ? of.errors / of.calls : null;
   const states = [...model.breakers.values()].map((breaker) => breaker.state);
   const open = states.filter((one) => one === "open").length;
-  const probed = states.filter((one) => one === "half-open").length;
+  const probed = states.filter((one) => one === "half_open").length;
   const state = model.state;
   /** @type {[string, string, string, string][]} name, value, what stands below, mood */
   const told = [

@@ -9,6 +9,7 @@ import { chains } from "./chains.js";
 import { configuration } from "./configuration.js";
 import { byId } from "./dom.js";
 import { EVENTS, feed } from "./feed.js";
+import { stateWord } from "./format.js";
 import { headline } from "./headline.js";
 import { limits } from "./limits.js";
 import { Model } from "./model.js";
@@ -41,7 +42,7 @@ function heard(name, told) {
     if (before && before !== told.health.status) announce(`The sidecar is ${told.health.status}.`);
   } else if (EVENTS.includes(name)) {
     model.takeEvent(name, told);
-    if (name === "breaker") announce(`Breaker ${told.service} is ${told.new}.`);
+    if (name === "breaker") announce(`Breaker ${told.service} is ${stateWord(told.new)}.`);
     if (name === "reload" && told.result !== "success") announce("A reload was refused.");
   }
   draw();

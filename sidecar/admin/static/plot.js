@@ -7,6 +7,8 @@ import { number, time } from "./format.js";
 
 const HEIGHT = 168;
 const [LEAST, MOST] = [60, 300]; // seconds that are shown
+/** Steps of an axis. uPlot's own have 2.5 among them, which a label of one digit cannot say. */
+const STEPS = Array.from({ length: 45 }, (_, place) => Number(`${[1, 2, 5][place % 3]}e${Math.floor(place / 3) - 5}`));
 
 /** @typedef {{label: string, style: number, dashed?: boolean, values: (number | null)[]}} Line */
 
@@ -86,7 +88,7 @@ export class Plot {
       width: this.place.clientWidth || 300,
       height: HEIGHT,
       legend: { show: false },
-      padding: [10, 6, 0, 0],
+      padding: [10, 12, 0, 0],
       cursor: { sync: { key: "sidecar" }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: {
         x: { time: true, range: (/** @type {any} */ _, /** @type {number} */ min, /** @type {number} */ max) => [Math.max(max - MOST, Math.min(min, max - LEAST)), max] },
@@ -94,7 +96,7 @@ export class Plot {
       },
       axes: [
         { ...axis, grid: { show: false }, size: 24, space: 52, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((one) => time(one).slice(0, 5 + (one % 60 ? 3 : 0))) },
-        { ...axis, size: 54, space: 32, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(this.written) },
+        { ...axis, size: 54, space: 32, incrs: STEPS, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(this.written) },
       ],
       series: [
         {},
