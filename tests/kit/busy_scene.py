@@ -151,7 +151,7 @@ def _things() -> Json:
             "shop": {**well, "failure_count": 41, "recent_failures": 2, "total_calls": 11420},
             "search-a": {**well, "total_calls": 5281},
             "search-b": {
-                "state": "half-open", "failure_count": 7, "recent_failures": 5, "total_calls": 640,
+                "state": "half_open", "failure_count": 7, "recent_failures": 5, "total_calls": 640,
                 "opened_at": "2026-09-21T13:37:58.000Z",
             },
             "c-gateway": {**well, "total_calls": 2702},
@@ -233,13 +233,13 @@ def _events() -> list[tuple[str, Json]]:
         ("breaker", 125, {"service": GPT, "old": "closed", "new": "open"}),
         ("reload", 95, {"result": "success", "generation": 4}),
         ("refusal", 71, {**chat, "outcome": "rate_limited", "status_code": 429}),
-        ("breaker", 60, {"service": GPT, "old": "open", "new": "half-open"}),
-        ("breaker", 60, {"service": GPT, "old": "half-open", "new": "open"}),
+        ("breaker", 60, {"service": GPT, "old": "open", "new": "half_open"}),
+        ("breaker", 60, {"service": GPT, "old": "half_open", "new": "open"}),
         ("breaker", 32, {"service": "search-b", "old": "closed", "new": "open"}),
         ("rest", 30, {"upstream": "search-b", "seconds": 51.0, "reason": "throttled"}),
         ("retry", 12, {"route": "search", "upstream": "search-a", "reason": "reset"}),
         ("fallback", 4, {**chat, "source": GPT, "target": CLAUDE, "reason": "circuit_open"}),
-        ("breaker", 2, {"service": "search-b", "old": "open", "new": "half-open"}),
+        ("breaker", 2, {"service": "search-b", "old": "open", "new": "half_open"}),
         ("refusal", 1, {**chat, "outcome": "rate_limited", "status_code": 429}),
     ]
     return [(kind, {"event": kind, "timestamp": _written(START + SECONDS - ago), **what}) for kind, ago, what in told]

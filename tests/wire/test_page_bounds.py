@@ -211,6 +211,8 @@ async def test_a_breakers_time_counts_down_by_itself(browser: Browser) -> None:
     """The next pulses say nothing of it, since nothing but the time has changed."""
     failed = {"state": "open", "failure_count": 1, "recent_failures": 1, "total_calls": 1}
     breakers = {"long": {**failed, "retry_after": 90.4}, "short": {**failed, "retry_after": 0.9}, "hand": failed}
+    breakers["probed"] = {**failed, "state": "half_open", "retry_after": 0.0}
+    breakers["suspected"] = {**failed, "state": "closed", "suspected": True}
     scene = Scene([("state", state()), ("pulse", pulse(breakers=breakers))])
     async with playing(scene), opened(browser, scene.url) as shown:
         rows = shown.page.locator("#breakers tbody tr")
@@ -218,3 +220,11 @@ async def test_a_breakers_time_counts_down_by_itself(browser: Browser) -> None:
         await shown.until("document.querySelector('#breakers tbody td:nth-child(3)').textContent < '1 min 29 s'")
         await rows.filter(has_text="short").get_by_text("the next call is a probe").wait_for()
         await rows.filter(has_text="hand").get_by_text("until it is closed by hand").wait_for()
+        # Each in words for people, with a sign beside its colour; suspected is what others of the fleet have opened.
+        told = {name: await rows.filter(has_text=name).get_by_role("cell").all_inner_texts() for name in breakers}
+        assert [words.strip().replace("\n", " ") for words in told["probed"][:2]] == ["◐ half-open", "a probe decides"]
+        assert [words.strip().replace("\n", " ") for words in told["suspected"][:2]] == [
+            "◐ closed, suspected",
+            "one failure opens it",
+        ]
+        assert "1 half-open, of 5" in await shown.page.locator("#tiles").inner_text()
