@@ -57,7 +57,7 @@ async def test_it_fits_each_width(browser: Browser) -> None:
             assert await shown.page.evaluate(WIDER) == [], width
 
 
-WIDER = "[...document.querySelectorAll('.card')].filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.id)"
+WIDER = "[...document.querySelectorAll('.card')].filter(one => one.scrollWidth > one.clientWidth).map(one => one.id)"
 
 
 async def take(page: Page, look: str) -> None:
