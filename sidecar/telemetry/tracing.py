@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import threading
 import uuid
 from typing import TYPE_CHECKING, Protocol
@@ -26,6 +27,12 @@ log = logging.getLogger("sidecar")
 
 LAST_SPANS = 2.0
 """Seconds at most that the end of the process waits for spans to be sent."""
+
+TURN = 0.001
+"""Seconds that a thread keeps Python's lock from another one, while calls are traced. To encode a batch of 512 spans
+takes 20 ms, and the loop asks for the lock after each read and write: with the 5 ms that Python gives by itself it stood
+still for 20 to 28 ms at worst, with this for 1.2.
+"""
 
 RESULTS = ("exported", "failed", "dropped")
 
@@ -50,6 +57,7 @@ class Tracing:
         self._url = ""
         self._delivery: Delivery | None = None
         self._lock = threading.Lock()
+        self._turn = sys.getswitchinterval()
 
     async def become(self, url: str) -> None:
         """Spans go there from now on, with no `url` nowhere. Never raises: calls go on without traces."""
@@ -60,7 +68,10 @@ class Tracing:
         before, self._delivery = self._delivery, made
         self._telemetry.spans = made.spans if made is not None else None
         if made is not None:
+            sys.setswitchinterval(TURN)
             log.info("calls are traced", extra={"fields": {"otlp": made.to}})
+        else:
+            sys.setswitchinterval(self._turn)
         if before is not None:
             log.info("what was traced until now is sent", extra={"fields": {"otlp": before.to}})
             _end(before, _nothing)
@@ -81,6 +92,7 @@ class Tracing:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_SPANS):
                 await ended.wait()
+        sys.setswitchinterval(self._turn)
 
     async def _begun(self, url: str) -> Delivery | None:
         if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":

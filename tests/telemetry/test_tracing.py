@@ -11,7 +11,7 @@ import pytest
 
 from sidecar.telemetry.log_writer import LogWriter
 from sidecar.telemetry.start import telemetry_to
-from sidecar.telemetry.tracing import LAST_SPANS, Tracing
+from sidecar.telemetry.tracing import LAST_SPANS, TURN, Tracing
 from tests.kit.finished_calls import finished_call, summary
 from tests.kit.otlp import collecting, hang
 
@@ -140,3 +140,15 @@ def test_who_does_not_want_traces_does_not_import_opentelemetry() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_while_spans_are_sent_calls_get_python_s_lock_sooner(tracing: Tracing) -> None:
+    """Measured: see `TURN`. It counts for the whole process, so it ends with the traces."""
+    by_itself = sys.getswitchinterval()
+    assert by_itself > TURN
+    for end in (lambda: tracing.become(""), tracing.aclose):
+        async with collecting() as collector:
+            await tracing.become(collector.url)
+            assert sys.getswitchinterval() == pytest.approx(TURN)
+            await end()
+    assert sys.getswitchinterval() == pytest.approx(by_itself)
