@@ -30,8 +30,8 @@ LAST_SPANS = 2.0
 
 TURN = 0.001
 """Seconds that a thread keeps Python's lock from another one, while calls are traced. To encode a batch of 512 spans
-takes 20 ms, and the loop asks for the lock after each read and write: with the 5 ms that Python gives by itself it stood
-still for 20 to 28 ms at worst, with this for 1.2.
+takes 20 ms, and the loop asks for the lock after each read and write: with the 5 ms that Python gives by itself it
+stood still for 20 to 28 ms at worst, with this for 1.2.
 """
 
 RESULTS = ("exported", "failed", "dropped")

@@ -146,9 +146,11 @@ async def test_while_spans_are_sent_calls_get_python_s_lock_sooner(tracing: Trac
     """Measured: see `TURN`. It counts for the whole process, so it ends with the traces."""
     by_itself = sys.getswitchinterval()
     assert by_itself > TURN
-    for end in (lambda: tracing.become(""), tracing.aclose):
-        async with collecting() as collector:
-            await tracing.become(collector.url)
-            assert sys.getswitchinterval() == pytest.approx(TURN)
-            await end()
+    async with collecting() as collector:
+        await tracing.become(collector.url)
+        assert sys.getswitchinterval() == pytest.approx(TURN)
+        await tracing.become("")
+        assert sys.getswitchinterval() == pytest.approx(by_itself)
+        await tracing.become(collector.url)
+        await tracing.aclose()
     assert sys.getswitchinterval() == pytest.approx(by_itself)
