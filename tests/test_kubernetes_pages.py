@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kit.commands import ROOT
-from tests.kit.manifests import KUBECTL, built
+from tests.kit.manifests import KUBECTL, NEWEST, built, mistakes
 from tests.kit.transcript import blocks, terminal
 
 if TYPE_CHECKING:
@@ -33,6 +34,18 @@ def test_what_needs_a_cluster_is_marked_as_such() -> None:
     here, cluster = (EXAMPLE / "README.md").read_text().split("\n## With a cluster\n")
     assert "```console" not in here
     assert "```sh" not in cluster
+
+
+@pytest.mark.parametrize("folder", ["overlays/llm", "overlays/job"])
+def test_a_field_that_nobody_knows_would_be_found(folder: str) -> None:
+    """The models of the Prometheus Operator take 1.5 s to import: this test alone reads a PodMonitor."""
+    for each in built(EXAMPLE / folder).objects:
+        assert mistakes(each, NEWEST) == []
+        wrong = copy.deepcopy(each)
+        wrong["dada"] = {}
+        if "spec" in wrong:
+            wrong["spec"]["selektor"] = {}
+        assert len(mistakes(wrong, NEWEST)) == 1 + ("spec" in wrong)
 
 
 def test_the_manifests_and_the_image_say_the_same() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 
 from tests.kit.commands import SIDECAR
 from tests.kit.first_process import first_process
+from tests.kit.process import START
 from tests.kit.running import FREE, one
 
 if TYPE_CHECKING:
@@ -32,6 +34,18 @@ def slow_file(tmp_path: Path) -> Path:
     return file
 
 
+async def opened_to_be_read(pipe: Path) -> int:
+    """The pipe's other end, once somebody has opened it: nothing tells when."""
+    async with asyncio.timeout(START):
+        while True:
+            try:
+                return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+                await asyncio.sleep(0.02)
+
+
 async def test_sigterm_drains_and_ends_with_0(file: Path) -> None:
     async with first_process(SIDECAR, "run", "-c", str(file)) as first:
         while "is ready" not in (line := await first.line()):
@@ -47,7 +61,7 @@ async def test_sigterm_drains_and_ends_with_0(file: Path) -> None:
 async def test_sigterm_ends_it_while_it_still_starts(slow_file: Path) -> None:
     """Otherwise it would be lost, and whoever stops the container would wait for the whole grace period."""
     async with first_process(SIDECAR, "run", "-c", str(slow_file)) as first:
-        writing = await asyncio.to_thread(os.open, slow_file, os.O_WRONLY)  # returns when the file is opened to be read
+        writing = await opened_to_be_read(slow_file)
         os.kill(first.pid, signal.SIGTERM)
         assert await first.ended() == 128 + signal.SIGTERM
         os.close(writing)

@@ -72,7 +72,7 @@ async def test_as_an_ordinary_container_both_are_told_at_once(tmp_path: Path) ->
 
 
 async def test_probes_and_scrapes_do_not_hold_up_the_end(tmp_path: Path) -> None:
-    async with pod_of_base(tmp_path, linger=2) as pod:
+    async with pod_of_base(tmp_path) as pod:
         sidecar = await pod.sidecar()
         sidecar.terminate()
         async with asyncio.timeout(START):
