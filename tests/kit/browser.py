@@ -106,6 +106,9 @@ document.addEventListener('DOMContentLoaded', () => {
 """
 """Breaches of the policy are errors in the console; all that was said to who does not see the page is kept."""
 
+WIDER = "[...document.querySelectorAll('.card')].filter(one => one.scrollWidth > one.clientWidth).map(one => one.id)"
+"""The cards whose tables do not fit into them."""
+
 
 @asynccontextmanager
 async def opened(

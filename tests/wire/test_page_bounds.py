@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kit.browser import PHONE, opened
+from tests.kit.browser import PHONE, WIDER, opened
 from tests.kit.dashboard import refusals
 from tests.kit.scene import START, Scene, call, numbers, playing, pulse, route, state
 
@@ -108,6 +108,41 @@ async def test_of_a_thousand_routes_a_page_is_shown_and_each_is_found(browser: B
         scene.say("pulse", pulse(START + 40, routes=routes))
         await shown.until("window.took > 0")
         assert await page.evaluate("took") < 1000, "milliseconds, on a busy machine; see TIMED"
+
+
+async def test_long_names_and_many_mistakes_leave_room_for_the_rest(browser: Browser) -> None:
+    """The longest name that a file may have is 64 letters, and a path has no end."""
+    name, path = "W" * 64, "/shop/" + "x" * 300
+    mistakes = [
+        {"file": "/etc/sidecar.toml", "line": line, "key": f"routes.r{line}.chian", "problem": "unknown key"}
+        for line in range(300)
+    ]
+    refused = {"at": START, "result": "failure", "mistakes": mistakes}
+    everything = state(
+        routes=[route(name, name, match={"path": path}, limit=f"route {name}"), route("shop", "shop")],
+        upstreams=[{"name": name, "protocol": "http", "urls": [f"http://{name}.example.org:8080"]}],
+        reload=refused,
+    )
+    closed = {"state": "closed", "failure_count": 0, "recent_failures": 0, "total_calls": 0}
+    limit = {"key": f"header:{name}", "windows": [{"unit": "requests", "limit": 5, "seconds": 60.0, "burst": 5}]}
+    said = pulse(
+        routes={name: numbers(3, serving={name: 3})},
+        breakers={name: closed, "shop": {**closed, "state": "open", "retry_after": 2000.0}},
+        limits={f"route {name}": {**limit, "keys": 1, "max_keys": 9, "store": "redis"}},
+        calls=[call(1, START, path=path, route=name, upstream=name), call(2, START, route="anthropic")],
+    )
+    async with playing(Scene([("state", everything), ("pulse", said)])) as scene, opened(browser, scene.url) as shown:
+        page = shown.page
+        await page.locator("#reload-told").get_by_text("and 288 more, which sidecar check tells").wait_for()
+        assert await page.locator("#reload-told li").count() == 13
+        for width in (320, 768, 1101, 1321, 1440):
+            await page.set_viewport_size({"width": width, "height": 900})
+            assert await page.evaluate(WIDER) == [], width
+            assert not await shown.scrolls_sideways(), width
+        # A short word beside a long one is in one piece.
+        await page.set_viewport_size({"width": 1101, "height": 900})
+        lines = "element => Math.round(element.getBoundingClientRect().height / 20)"
+        assert await page.locator("#call-list tbody").get_by_text("anthropic").evaluate(lines) <= 2
 
 
 TIMED = """

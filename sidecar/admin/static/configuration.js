@@ -10,7 +10,7 @@ import { date, plural } from "./format.js";
 /** @typedef {import("./model.js").Model} Model */
 
 const TURNOVER = /** @type {const} */ ({ made: "Made", reset: "Begun anew", dropped: "Dropped", kept: "Kept" });
-const SHOWN = 12; // names of one kind; there may be thousands
+const SHOWN = 12; // names of one kind, mistakes of one file: there may be thousands
 
 /** @param {Model} model @returns {() => void} */
 export function configuration(model) {
@@ -69,12 +69,14 @@ function difference(changed) {
 /** @param {any[]} all texts, or what POST /reload tells of each */
 function mistakes(all) {
   if (!all.length) return [el("p", {}, "An error of the sidecar's own: its log has it. What was live is live.")];
-  const items = all.map((one) => {
+  const items = all.slice(0, SHOWN).map((one) => {
     if (typeof one === "string") return el("li", {}, one);
     const where = `${one.file.split("/").at(-1)}${one.line ? `:${one.line}` : ""}`;
     const help = [one.allowed && `Allowed: ${one.allowed}.`, one.nearest && `Did you mean ${one.nearest}?`].filter(Boolean).join(" ");
     return el("li", {}, el("code", { title: one.file }, where), " ", one.key ? el("b", {}, one.key) : null, ` ${one.problem}`, help ? el("span", { class: "faint" }, ` ${help}`) : null);
   });
+  const more = all.length - SHOWN;
+  if (more > 0) items.push(el("li", { class: "faint" }, `and ${more} more, which sidecar check tells`));
   return [el("p", {}, `Nothing has changed: the file on disk has ${plural(all.length, "mistake")}.`), el("ul", { class: "mistakes" }, ...items)];
 }
 
