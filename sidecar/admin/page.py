@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import ETag, web
 
+from sidecar.access import is_loopback
 from sidecar.admin.auth import NotFound
 
 if TYPE_CHECKING:
@@ -40,13 +41,13 @@ CONTENT_POLICY = (
 HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": CONTENT_POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
 }
+OPENER = "Cross-Origin-Opener-Policy"
 
 
 class File(NamedTuple):
@@ -117,5 +118,8 @@ def _answer(request: web.Request, file: File) -> web.Response:
         answer = web.Response(status=304, headers=HEADERS)
     else:
         answer = web.Response(body=file.body, headers={**HEADERS, "Content-Type": file.content_type})
+    # Elsewhere a browser ignores it, with an error in the console (HTML, section 7.1.3: secure contexts only).
+    if request.secure or is_loopback(request.host):
+        answer.headers[OPENER] = "same-origin"
     answer.etag = ETag(file.etag)
     return answer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from yarl import URL
 
-from sidecar.admin.page import FOLDER, HEADERS, TYPES, UNDER, files
+from sidecar.admin.page import FOLDER, HEADERS, OPENER, TYPES, UNDER, files
 from sidecar.admin.view import Access
 from tests.kit.commands import ROOT
 from tests.kit.tools import tool
@@ -128,6 +128,18 @@ async def test_off_loopback_the_files_need_no_token_and_the_numbers_do(
         assert answer.status == refused
     async with admin.post(UNDER + "main.js") as answer:
         assert answer.status == refused
+
+
+@pytest.mark.parametrize(
+    ("host", "told"), [("127.0.0.1:7072", "same-origin"), ("localhost", "same-origin"), ("192.0.2.7:7072", None)]
+)
+async def test_no_header_brings_an_error_into_the_console(
+    admin: aiohttp.ClientSession, host: str, told: str | None
+) -> None:
+    """Where neither TLS nor loopback makes an origin trustworthy, Chromium complains of the opener's policy."""
+    async with admin.get("/", headers={"Host": host}) as answer:
+        assert answer.status == 200
+        assert answer.headers.get(OPENER) == told
 
 
 async def test_a_foreign_host_does_not_get_the_page(admin: aiohttp.ClientSession) -> None:
