@@ -156,6 +156,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "requests": ("sidecar.telemetry.otlp",),
     "rich": ("sidecar.cli",),
     "typer": ("sidecar.cli",),
+    "urllib3": ("sidecar.telemetry.otlp",),
     "uvloop": ("sidecar.daemon", "sidecar.cli"),
     "watchfiles": ("sidecar.watching",),
 }

@@ -10,6 +10,7 @@ of them only.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -25,6 +26,8 @@ from opentelemetry.sdk.environment_variables import OTEL_BSP_MAX_QUEUE_SIZE
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from sidecar.access import is_loopback
 from sidecar.telemetry.foreign_log import keep_quiet
@@ -46,6 +49,9 @@ WAITING = 2048
 
 LONGEST_ANSWER = 64 * 1024
 """Bytes of a collector's answer that are read."""
+
+PATIENCE = 5.0
+"""Seconds for which the body of an answer is read."""
 
 LONGEST_REASON = 200
 """Characters of a collector's words that are logged."""
@@ -78,7 +84,7 @@ class Session(requests.Session):
         try:
             response = super().request(*args, **{**more, "stream": True})
             with response:
-                body = next(response.iter_content(LONGEST_ANSWER), b"")
+                body = _beginning(response)
         except requests.RequestException as error:
             self.why = _told(error)
             if self.ending:
@@ -94,6 +100,15 @@ class Session(requests.Session):
             if status < 400 or self.ending:
                 raise Refused
         return response
+
+    def close(self) -> None:
+        """At once: urllib3's pools close with the last that knows them, and an error that is kept knows its pool."""
+        for adapter in self.adapters.values():
+            if isinstance(adapter, HTTPAdapter):
+                for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
+                    for key in manager.pools.keys():  # noqa: SIM118 - no mapping that could be iterated
+                        manager.pools[key].close()
+        super().close()
 
     def _partial(self, body: bytes) -> None:
         """Some of the batch may have been refused (OTLP specification, "Partial Success")."""
@@ -191,6 +206,18 @@ class Delivery:
             self._exporter.shutdown()  # which ends the wait for its next try
         self._provider.shutdown()
         self._count("dropped", self._taken - self._exporter.seen)
+
+
+def _beginning(response: requests.Response) -> bytes:
+    """Of the body, for at most `PATIENCE`: it may come byte by byte. Its status has come, so that it may break off."""
+    body, end = b"", time.monotonic() + PATIENCE
+    with contextlib.suppress(HTTPError):
+        while len(body) < LONGEST_ANSWER and time.monotonic() < end:
+            more = response.raw.read1(LONGEST_ANSWER, decode_content=True)
+            if not more:
+                break
+            body += more
+    return body
 
 
 def endpoint(url: str) -> str:

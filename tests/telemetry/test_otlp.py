@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import gzip
 import threading
 import time
+import tracemalloc
 from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sidecar.telemetry import otlp
 from sidecar.telemetry.moves import Moves
 from sidecar.telemetry.otlp import Delivery, endpoint
 from tests.kit.addresses import free_port
@@ -20,6 +25,8 @@ from tests.kit.otlp import busy, collecting, hang, ok, partial, refuse, reset
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from tests.kit.otlp import Behaviour
 
 
 class Counted:
@@ -176,6 +183,69 @@ async def test_an_answer_that_does_not_end_is_not_read_to_its_end() -> None:
     async with collecting(endless) as collector, delivering(collector.url) as counted:
         counted.call()
         await counted.until(exported=1)
+
+
+async def test_an_answer_that_comes_byte_by_byte_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp, "PATIENCE", 0.1)
+
+    async def drips(writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        return True
+
+    async with collecting(drips) as collector, delivering(collector.url) as counted:
+        counted.call()
+        await counted.until(exported=1)
+
+
+@pytest.mark.parametrize("answer", [b"5\r\nabc", b"zz\r\n"], ids=["cut", "no chunk"])
+async def test_an_answer_that_breaks_off_was_one(answer: bytes) -> None:
+    async def cut(writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + answer)
+        await writer.drain()
+        writer.close()
+        return True
+
+    async with collecting(cut) as collector, delivering(collector.url) as counted:
+        counted.call()
+        await counted.until(exported=1)
+        assert collector.requests == 1
+
+
+async def test_an_answer_that_grows_when_it_is_unpacked_is_not_unpacked_whole() -> None:
+    bomb = gzip.compress(bytes(100 << 20), 9)
+
+    async def grows(writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb)
+        return True
+
+    async with collecting(grows) as collector, delivering(collector.url) as counted:
+        tracemalloc.start()
+        try:
+            counted.call()
+            await counted.until(exported=1)
+            assert tracemalloc.get_traced_memory()[1] < 20 << 20
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize("behaves", [ok, refuse(429), refuse(400), busy])
+async def test_no_connection_is_left_behind(behaves: Behaviour) -> None:
+    """Not even until garbage is collected, which the daemon does seldom."""
+    gc.disable()
+    try:
+        async with collecting(behaves) as collector:
+            counted = Counted(collector.url)
+            counted.call()
+            await asyncio.to_thread(counted.delivery.end)
+            await until(lambda: not collector.connections)
+            assert collector.requests == 1
+    finally:
+        gc.enable()
 
 
 async def test_a_key_is_in_no_line(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
