@@ -56,7 +56,7 @@ class View:
 
     def __post_init__(self) -> None:
         self.live = Live(self, self.wall)
-        self._access: tuple[Runtime, str, Access] | None = None
+        self._access: tuple[int, str, Access] | None = None
 
     @property
     def runtime(self) -> Runtime:
@@ -86,11 +86,12 @@ class View:
     def access(self) -> Access:
         runtime = self.runtime
         settings = runtime.settings
-        address = self.addresses.get("admin", settings.listen.admin)
+        generation, address = runtime.engine.generation, self.addresses.get("admin", settings.listen.admin)
         known = self._access
-        if known is None or known[0] is not runtime or known[1] != address:  # each frame of a stream asks for it
+        # Each frame of a stream asks for it. By number: the runtime itself would live on until somebody asks again.
+        if known is None or known[:2] != (generation, address):
             hosts, origins = allowed_hosts(runtime), allowed_origins(runtime)
-            known = self._access = runtime, address, Access.at(address, settings.admin.token, hosts, origins)
+            known = self._access = generation, address, Access.at(address, settings.admin.token, hosts, origins)
         return known[2]
 
     def checks(self) -> Mapping[str, str]:

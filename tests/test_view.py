@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.kit.addresses import free_port
-from tests.kit.running import QUICK, Running, one, running
+from tests.kit.running import QUICK, Running, one, running, until
 from tests.kit.scripted import OK, reply, scripted
 
 LISTEN = '[listen]\nhttp = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\n'
@@ -35,6 +37,15 @@ async def test_routes_show_their_chains_and_who_is_ready() -> None:
             "idempotent": True,
         }
     }
+
+
+async def test_of_a_replaced_policy_nothing_is_kept_for_those_who_asked() -> None:
+    async with running(one(NOWHERE, more=LISTEN)) as sidecar:
+        await get(sidecar, "/routes")
+        replaced = weakref.ref(sidecar.runtime)
+        sidecar.file.write_text(sidecar.file.read_text() + 'deadline = "9s"\n')
+        await sidecar.daemon.reload()
+        await until(lambda: gc.collect() >= 0 and replaced() is None)
 
 
 async def test_routes_show_no_credential_that_they_match() -> None:

@@ -87,9 +87,11 @@ class Reflection:
             self._task = asyncio.create_task(self._run(), name=f"reflection of {self._name}")
 
     async def aclose(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+        """No question is under way, and none keeps its connection: a task that was cut holds the call it was in."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
 
     async def _run(self) -> None:
         for pause in _pauses():
