@@ -24,8 +24,8 @@ OF_A_GENERATION = {
 }  # fmt: skip
 """Names of the types of which a generation has some."""
 
-EXECUTOR = "asyncio_"
-"""The loop's own threads: it makes a few more when it likes, and keeps them."""
+EXECUTORS = ("asyncio_", "uvloop_")
+"""The loops' own threads: they make a few more when they like, and keep them."""
 
 GRPCIOS = "AioServer._request_call"
 """A task that each of grpcio's servers has, but for a moment after each call."""
@@ -41,7 +41,7 @@ def held() -> Counter[str]:
     tasks = (getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks())
     found.update(f"task {name}" for name in tasks if name != GRPCIOS)
     threads = (thread.name for thread in threading.enumerate())
-    found.update(f"thread {name}" for name in threads if not name.startswith(EXECUTOR))
+    found.update(f"thread {name}" for name in threads if not name.startswith(EXECUTORS))
     found.update(descriptors())
     return found
 

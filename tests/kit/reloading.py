@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from tests.kit.inventory import held, more_than
 from tests.kit.lasting import lasting
 from tests.kit.reload_stage import CHANGES
+from tests.kit.running import until
 from tests.kit.traffic import KINDS, traffic
 
 if TYPE_CHECKING:
@@ -61,8 +63,12 @@ async def by_post(stage: Stage, policy: Policy) -> int:
 
 
 async def at_rest(stage: Stage) -> Counter[str]:
-    """What is held when nobody calls, on a generation that nobody has called yet; no series is left of calls."""
+    """What is held when nobody calls, on a generation that nobody has called yet; no series is left of calls.
+
+    Its gRPC upstream has been asked by reflection, and the connection for that is there.
+    """
     await stage.post(stage.policy("other names of all"))
     await stage.post(stage.policy())
+    await until(lambda: not any(task.get_name().startswith("reflection of") for task in asyncio.all_tasks()))
     stage.rpc.seen.clear()
     return held()

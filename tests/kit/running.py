@@ -240,7 +240,8 @@ async def running(
             raise
         await sidecar.stop()
     if not bug:
-        assert log.troubles() == []
+        troubles = log.troubles()
+        assert not troubles, troubles
 
 
 def with_listeners(policy: str) -> str:

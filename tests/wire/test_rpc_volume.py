@@ -7,6 +7,7 @@ import gc
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.kit.inventory import more_than
 from tests.kit.rpc import echo, fail
 from tests.kit.rpc_caller import METHOD, ask, ask_unary, opened, opened_unary, relayed, told
 from tests.kit.running import until
@@ -24,22 +25,24 @@ OF_A_CALL = {
 
 
 def alive() -> Counter[str]:
-    """How many there are of what each call makes."""
+    """How many there are of what each call makes, and how many tasks have not ended."""
     gc.collect()
     names = (type(each).__name__ for each in gc.get_objects())
-    return Counter(name for name in names if name in OF_A_CALL)
+    found = Counter(name for name in names if name in OF_A_CALL)
+    found["a task under way"] = len(asyncio.all_tasks())
+    return found
 
 
 async def nothing_is_left(on: Relay, batch: Callable[[], Awaitable[None]], times: int) -> None:
     """`batch`, that many times, after one that fills what is filled once."""
     await batch()
     await quiet(on)
-    before, tasks = alive(), len(asyncio.all_tasks())
+    before = alive()
     for _ in range(times):
         await batch()
     await quiet(on)
-    assert alive() - before == Counter()
-    assert len(asyncio.all_tasks()) <= tasks
+    more = await more_than(before, alive)
+    assert not more, more
 
 
 async def quiet(on: Relay) -> None:
