@@ -38,9 +38,17 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "virtual_time: run this async test on a loop whose clock jumps to the next timer"
     )
     config.addinivalue_line("markers", "both_loops: run this async test on asyncio's own loop and on uvloop")
+    gc.disable()  # until all is collected: nothing of that goes away, and to look at it again and again is 5 s
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After they were shuffled: those that may take long begin first, lest one worker ends alone with one of them."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.enable()
     _forget_the_living()
 
 

@@ -132,6 +132,7 @@ async def test_a_chat_message_is_never_sent_twice(gateway: Gateway) -> None:
     assert counts["requests"] == 1
 
 
+@pytest.mark.timeout(120)
 async def test_the_beamlines_readme_is_a_session_that_goes_as_it_says(tmp_path: Path) -> None:
     async with terminal(tmp_path) as shell:
         shell.place(*(f"examples/beamline/{file.name}" for file in BEAMLINE.iterdir() if file.is_file()))

@@ -38,6 +38,9 @@ _FILE = re.compile(r"(cat > first\.toml <<'END'\n)")
 _BLANKS = re.compile(r"(?:\\ )+")
 _DONE = "this block is done"
 
+PATIENCE = 90.0
+"""Seconds that a block has on a busy machine; left to itself the longest takes a tenth."""
+
 
 class Block(NamedTuple):
     """A command, and the lines that must be in what it prints."""
@@ -88,7 +91,7 @@ class Terminal:
         assert self._shell.stdout is not None
         self._shell.stdin.write(f"{command}echo {_DONE} $?\n".encode())
         printed: list[str] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while _DONE not in (line := (await self._shell.stdout.readline()).decode()):
                 assert line, "the shell has ended"
                 printed.append(line)

@@ -76,11 +76,11 @@ async def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     return counted
 
 
-async def test_a_hundred_by_every_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_fifty_by_every_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "STILL", 0.01)
     monkeypatch.setattr(watching, "_STEP", 10)
     async with reload_stage(watched=True) as stage:
-        await nothing_left(stage, by(*QUICK), 100)
+        await nothing_left(stage, by(*QUICK), 50)
 
 
 @pytest.mark.parametrize("way", [*QUICK, *SLOW, *LINKED], ids=lambda way: way.__name__)
