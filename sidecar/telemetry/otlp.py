@@ -133,8 +133,17 @@ class Exporter(SpanExporter):
         self._said = float("-inf")
         self.failing = False
         self.seen = 0
+        self.began: float | None = None
+        """When the batch that is on its way left."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.began = time.monotonic()
+        try:
+            return self._export(spans)
+        finally:
+            self.began = None
+
+    def _export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.seen += len(spans)
         self._session.rejected, self._session.why = 0, ""
         try:
@@ -197,6 +206,12 @@ class Delivery:
             return
         self._taken += 1
         self._processor.on_end(span)
+
+    @property
+    def awaited(self) -> float:
+        """Seconds for which a batch has been on its way; 0 while none is."""
+        began = self._exporter.began
+        return 0.0 if began is None else time.monotonic() - began
 
     def end(self) -> None:
         """Send what waits, then end. Takes as long as the collector does: for a thread that nobody waits for."""

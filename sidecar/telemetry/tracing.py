@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("sidecar")
 
 LAST_SPANS = 2.0
-"""Seconds at most that the end of the process waits for spans to be sent."""
+"""Seconds at most that the end of the process waits for spans to be sent, less those for which a batch has been on its
+way already: a collector that hangs has had its chance while the process drained.
+"""
 
 TURN = 0.001
 """Seconds that a thread keeps Python's lock from another one, while calls are traced. To encode a batch of 512 spans
@@ -43,6 +45,9 @@ class Delivery(Protocol):
     spans: Spans
     to: str
     """Whose it is, for the log: without what an address may hold of credentials."""
+
+    @property
+    def awaited(self) -> float: ...
 
     def end(self) -> None: ...
 
@@ -82,6 +87,7 @@ class Tracing:
         self._telemetry.spans = None
         if delivery is None:
             return
+        patience = LAST_SPANS - delivery.awaited
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
         def done() -> None:
@@ -90,7 +96,7 @@ class Tracing:
 
         _end(delivery, done)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_SPANS):
+            async with asyncio.timeout(max(patience, 0.0)):
                 await ended.wait()
         sys.setswitchinterval(self._turn)
 

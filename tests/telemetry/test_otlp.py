@@ -273,6 +273,22 @@ async def test_a_collector_that_hangs_costs_what_does_not_fit_and_no_time(monkey
         assert 900 < counted.counts["dropped"] <= 980  # a batch more is lost with each second
 
 
+async def test_how_long_a_batch_has_been_on_its_way() -> None:
+    answer = asyncio.Event()
+
+    async def slow(writer: asyncio.StreamWriter) -> bool:
+        await answer.wait()
+        return await ok(writer)
+
+    async with collecting(slow) as collector, delivering(collector.url) as counted:
+        assert counted.delivery.awaited == 0
+        counted.call()
+        await until(lambda: counted.delivery.awaited > 0.02)
+        answer.set()
+        await counted.until(exported=1)
+        await until(lambda: counted.delivery.awaited == 0)
+
+
 async def test_at_the_end_what_waits_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
     async with collecting() as collector:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from sidecar.telemetry.log_writer import LogWriter
 from sidecar.telemetry.start import telemetry_to
 from sidecar.telemetry.tracing import LAST_SPANS, TURN, Tracing
+from tests.kit.caller import PATIENCE
 from tests.kit.finished_calls import finished_call, summary
 from tests.kit.otlp import collecting, hang
 
@@ -100,6 +102,17 @@ async def test_taken_away_calls_under_way_end_without(telemetry: Telemetry, trac
         await tracing.become("")
         watch.finished(called, summary())
         assert telemetry.spans is None
+
+
+async def test_a_collector_that_has_hung_for_long_is_not_waited_for(
+    telemetry: Telemetry, tracing: Tracing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.telemetry.tracing.LAST_SPANS", 60.0)
+    monkeypatch.setattr("sidecar.telemetry.otlp.Delivery.awaited", 61.0)
+    async with collecting(hang) as collector, asyncio.timeout(PATIENCE):
+        await tracing.become(collector.url)
+        call(telemetry)
+        await tracing.aclose()
 
 
 async def test_a_collector_that_hangs_holds_the_end_up_no_longer_than_it_says(
