@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -115,6 +116,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         yield image
 
 
+@asynccontextmanager
 async def started(
     image: Image, command: Sequence[str], policy: Path | None = None, **more: str
 ) -> AsyncIterator[Container]:
@@ -126,18 +128,20 @@ async def started(
         *image.entering([*image.entrypoint, *command], first=True, mounts=mounts), env=environ,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
+    container = Container(image, process, environ, mounts)
     try:
-        yield Container(image, process, environ, mounts)
+        yield container
     finally:
         if process.returncode is None:
-            process.kill()
+            # Not who made the namespaces: a child that has changed its user does not end with its parent.
+            os.kill(container.pid, signal.SIGKILL)
         await process.communicate()
 
 
 @pytest.fixture
 async def container(image: Image) -> AsyncIterator[Container]:
     """As an engine runs it: entrypoint and command, process 1, the image's user, nothing that can be written."""
-    async for each in started(image, image.command):
+    async with started(image, image.command) as each:
         await answers(f"{each.http}/livez", START)
         yield each
 
@@ -167,7 +171,6 @@ async def test_process_1_is_the_sidecar_without_root_and_cannot_write(container:
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
     code, told = await container.exec("python", "-c", "open('/tmp/x', 'w')")
     assert (code, "Read-only file system" in told) == (1, True)
-    os.kill(container.pid, signal.SIGKILL)
 
 
 MOUNTED = """
@@ -204,18 +207,17 @@ async def test_a_mounted_policy_may_have_no_admin_listener_and_names_are_checked
     ):
         text = MOUNTED % (theirs.url, strangers.url)
         (policy / "sidecar.toml").write_text(text.replace("//127.0.0.1", "//localhost"))
-        async for container in started(image, image.command, policy, SSL_CERT_FILE="/etc/sidecar/ca.pem"):
+        async with started(image, image.command, policy, SSL_CERT_FILE="/etc/sidecar/ca.pem") as container:
             await answers(f"{container.http}/livez", START)
             assert await container.exec(*image.healthcheck) == (0, "alive\n")
             assert await shell(f"curl -s {container.http}/theirs") == "from inside"
             refused = json.loads(await shell(f"curl -s {container.http}/stranger"))
             assert refused["error"]["code"] == "upstream_connect_failed"
-            os.kill(container.pid, signal.SIGKILL)
 
 
 @pytest.mark.timeout(300)
 async def test_nobody_there_is_not_alive(image: Image) -> None:
-    async for container in started(image, ["--version"]):
+    async with started(image, ["--version"]) as container:
         assert await container.process.wait() == 0
         code, told = await container.exec(*image.healthcheck)
         assert (code, "does not answer" in told) == (1, True)
@@ -223,7 +225,7 @@ async def test_nobody_there_is_not_alive(image: Image) -> None:
 
 @pytest.mark.timeout(300)
 async def test_a_file_with_a_mistake_is_exit_code_2_and_says_where(image: Image) -> None:
-    async for container in started(image, image.command, SIDECAR_LISTEN_HTTP="nowhere"):
+    async with started(image, image.command, SIDECAR_LISTEN_HTTP="nowhere") as container:
         assert container.process.stdout is not None
         told = (await container.process.stdout.read()).decode()
         assert await container.process.wait() == 2
@@ -237,7 +239,7 @@ async def test_every_package_has_its_metadata_licence_and_a_line_in_the_lock(ima
         "print(json.dumps({d.name: [d.version, [str(f) for f in d.files or () if f.name.upper().startswith("
         "('LICEN', 'COPYING', 'NOTICE'))]] for d in distributions()}))"
     )
-    async for container in started(image, ["--version"]):
+    async with started(image, ["--version"]) as container:
         code, told = await container.exec("python", "-c", asks)
         assert code == 0, told
         found = json.loads(told)

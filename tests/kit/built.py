@@ -8,6 +8,7 @@ import pickle
 import shutil
 import sys
 import tempfile
+import time
 import tomllib
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 ROOM = 2 << 30
 """Bytes; the stages take 500 MB."""
+
+LONGEST_RUN = 3600.0
+"""Seconds that tests may take."""
 
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
 RUNTIME_IMAGE = "gcr.io/distroless/python3-debian12:nonroot"
@@ -92,7 +96,11 @@ def _made(shared: Path, arguments: Mapping[str, str]) -> Image:
             known: Image = pickle.loads(made.read_bytes())
             return known
         stages = _room(shared)
-        image = _build(stages, arguments).run()
+        try:
+            image = _build(stages, arguments).run()
+        except BaseException:
+            shutil.rmtree(stages)
+            raise
         for other in stages.iterdir():
             if other.is_dir() and other != image.root:
                 shutil.rmtree(other)
@@ -103,6 +111,10 @@ def _made(shared: Path, arguments: Mapping[str, str]) -> Image:
 def _room(shared: Path) -> Path:
     """Where 20,000 files are written soonest: memory, if it has room. A disk that is busy takes a minute."""
     memory = Path("/dev/shm")
+    for left in memory.glob("sidecar-image-*"):  # by a run that was killed
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > LONGEST_RUN:
+                shutil.rmtree(left, ignore_errors=True)
     if memory.is_dir() and shutil.disk_usage(memory).free > ROOM:
         return Path(tempfile.mkdtemp(prefix="sidecar-image-", dir=memory))
     return Path(tempfile.mkdtemp(dir=shared))
