@@ -42,8 +42,14 @@ class AdminServer:
         await self._runner.cleanup()
 
 
+async def _unsigned(_: web.Request, response: web.StreamResponse) -> None:
+    """Which versions of Python and aiohttp this is tells only somebody who looks for a weak one (RFC 9110, 10.2.4)."""
+    response.headers.popall("Server", None)
+
+
 async def serve(app: web.Application, address: Address, tls: ssl.SSLContext | None = None) -> AdminServer:
     """Listen there. Raises `OSError` when the address cannot be bound."""
+    app.on_response_prepare.append(_unsigned)
     runner = web.AppRunner(
         app, access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=GRACE
     )

@@ -30,6 +30,14 @@ async def test_a_unix_socket(view: FakeView, tmp_path: Path) -> None:
     await server.aclose()
 
 
+@pytest.mark.parametrize("path", ["/livez", "/", "/no-such-path", "/live"])
+async def test_no_answer_tells_which_versions_run(view: FakeView, path: str) -> None:
+    server = await serve(admin_app(view), Address("127.0.0.1", 0))
+    async with aiohttp.ClientSession(f"http://{server.address}") as session, session.get(path) as answer:
+        assert "Server" not in answer.headers
+    await server.aclose()
+
+
 async def test_ipv6_is_written_in_brackets(view: FakeView) -> None:
     server = await serve(admin_app(view), Address("::1", 0))
     assert server.address.startswith("[::1]:")
