@@ -143,7 +143,7 @@ def test_events_as_the_standard_has_them(ask: Ask, text: str, heard: list[list[s
         (
             "seconds",
             [None, 0, 0.0004, 0.0042, 0.42, 4.2, 42, 90],
-            NONE + " 0_ms 0.40_ms 4.2_ms 420_ms 4.2_s 42.0_s 1_min_30_s",
+            NONE + " 0_ms 0.40_ms 4.2_ms 420_ms 4.2_s 42_s 1_min_30_s",
         ),
         ("length", [-1, 0.4, 59.4, 61, 3700, 90_000], "0_s 0_s 59_s 1_min_1_s 1_h_1_min 1_d_1_h"),
         ("per", [1, 60, 3600, 86400, 90], "second minute hour day 1_min_30_s"),

@@ -32,7 +32,7 @@ export function seconds(value) {
   if (value < 0.001) return `${(value * 1000).toFixed(2)} ms`;
   if (value < 0.01) return `${(value * 1000).toFixed(1).replace(/\.0$/, "")} ms`;
   if (value < 1) return `${Math.round(value * 1000)} ms`;
-  if (value < 60) return `${value < 10 ? value.toFixed(2).replace(/0$/, "") : value.toFixed(1)} s`;
+  if (value < 60) return `${value.toFixed(value < 10 ? 2 : 1).replace(/\.?0+$/, "")} s`;
   return length(value);
 }
 

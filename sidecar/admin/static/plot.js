@@ -96,7 +96,7 @@ export class Plot {
       },
       axes: [
         { ...axis, grid: { show: false }, size: 24, space: 52, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((one) => time(one).slice(0, 5 + (one % 60 ? 3 : 0))) },
-        { ...axis, size: 54, space: 32, incrs: STEPS, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(this.written) },
+        { ...axis, size: 54, space: 24, incrs: STEPS, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(this.written) },
       ],
       series: [
         {},
