@@ -71,9 +71,15 @@ async def delivering(url: str) -> AsyncIterator[Counted]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sent at once, and given up soon."""
+    """Sent at once; a collector that answers at all may take as long as a busy machine does."""
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", str(PATIENCE))
+
+
+@pytest.fixture
+def given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the pause after which the SDK would try again."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
 
 
 async def test_what_is_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +154,7 @@ async def test_one_that_keeps_changing_its_mind_is_not_told_each_time(caplog: py
         (refuse(401), "it answered 401"), (refuse(503, "Retry-After: 9"), "it answered 503"),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("given_up_soon")
 async def test_a_collector_that_does_not_want_them(
     behaviour: Callable[..., object], why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -158,6 +165,7 @@ async def test_a_collector_that_does_not_want_them(
     assert why in caplog.records[0].__dict__["fields"]["why"]
 
 
+@pytest.mark.usefixtures("given_up_soon")
 async def test_a_collector_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     async with delivering(f"http://user:hunter2@127.0.0.1:{free_port()}") as counted:
         counted.call()
