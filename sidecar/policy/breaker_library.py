@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    import pybreaker
-
 __all__ = ["pybreaker"]
 
 LOOKED_FOR = ("redis", "tornado")
@@ -33,5 +31,7 @@ def _alone(name: str) -> ModuleType:
             sys.modules.pop(package, None)
 
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    import pybreaker
+else:
     pybreaker = _alone("pybreaker")
