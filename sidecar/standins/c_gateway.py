@@ -45,6 +45,8 @@ STREAMS = 64
 CALLS_KEPT = 1000
 TCP_INFO = getattr(socket, "TCP_INFO", None)
 """Linux tells how many connections wait to be accepted; elsewhere only the one that is served is counted."""
+LOOK = 0.01
+"""Seconds from look to look at who waits for a connection that is silent."""
 
 
 class Killed(Exception):  # noqa: N818  (a signal, not an error)
@@ -225,17 +227,25 @@ class CGateway:
             (waiting,) = struct.unpack_from("I", listener.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 28), 24)
         self.most_at_once = max(self.most_at_once, 1 + waiting)
 
+    def _watch(self, connection: socket.socket, listener: socket.socket) -> None:
+        """Look, and go on looking, while it is there and silent."""
+        loop = asyncio.get_running_loop()
+        self._watching = loop.call_later(LOOK, self._watch, connection, listener)
+        if not has_left(connection):
+            self._look_who_waits(listener)
+
     async def _connection(self, connection: socket.socket, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        absent = has_left(connection)  # before its turn: it was not there together with who waits now
+        self._watch(connection, listener)
         try:
             raw = await loop.sock_recv(connection, wire.ONE_READ)
         except ConnectionResetError:
             raw = b""
-        if not absent:
-            self._look_who_waits(listener)
+        finally:
+            self._watching.cancel()
         if not raw:
-            return
+            return  # and who waits now may have come after it had left
+        self._look_who_waits(listener)
         asked = wire.parse(raw)
         self.calls.append(asked)
         del self.calls[:-CALLS_KEPT]
