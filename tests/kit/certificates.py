@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.kit.outside import needs
+from tests.kit.tools import tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ class Certificates:
 
 def make_certificates(folder: Path) -> Certificates:
     """Make them all (some 50 ms)."""
-    needs("openssl")
+    tool("openssl")
     names = "subjectAltName=DNS:localhost,DNS:service.test,IP:127.0.0.1,IP:::1"
     _make(folder, "ca", "basicConstraints=critical,CA:TRUE", signed_by="")
     _make(folder, "server", names, signed_by="ca")
