@@ -210,7 +210,11 @@ async def collecting(*behaves: Behaviour) -> AsyncIterator[Collector]:
         yield collector
     finally:
         server.close()
-        await asyncio.sleep(0)  # one that has just come is taken
+        # An exporter's thread connects when it likes. Who was accepted a moment ago is not among the connections yet:
+        # until it is, asyncio takes four turns of its loop.
+        for _ in range(8):
+            await asyncio.sleep(0)
         for writer in collector.connections:
             writer.transport.abort()
+        await asyncio.sleep(0)  # an aborted transport is closed by the next turn
         await collector.until(lambda: not collector.connections)
