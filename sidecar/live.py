@@ -49,11 +49,6 @@ class Live:
         self._woken.set()
         return listening
 
-    @property
-    def beating(self) -> bool:
-        """Somebody listens."""
-        return self._task is not None
-
     def changed(self) -> None:
         """The state is another one: who listens is told at once."""
         self._woken.set()

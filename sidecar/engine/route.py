@@ -46,7 +46,7 @@ class Limit:
     """A rate limit with the function that tells whose bucket a call draws on."""
 
     bucket: RateLimit
-    """Counts here; where it is `shared` it only says what the limit is."""
+    """Counts here. Where the limit is `shared` it says what the limit is, and stands in for the others."""
     key_of: Callable[[Call], str]
     max_wait: float
     shared: SharedLimit | None = None
