@@ -101,18 +101,23 @@ def _secret(document: Any, place: Place, folder: Path, files: Files) -> None:
         return
     path = folder / named
     files.hidden.add(place)
-    files.digests[str(path)] = digest(path)
+    files.digests[str(path)] = ""
     try:
-        table[key] = _read(path)
+        # Read once: a file that is renewed between two readings would count as changed again.
+        content = read(path)
+        files.digests[str(path)] = hashlib.sha256(content).hexdigest()
+        table[key] = _secret_in(content)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         files.problems.append(Problem(place, f"cannot read {path}: {reason}"))
         remove(document, place)
 
 
-def _read(path: Path) -> str:
+def _secret_in(content: bytes) -> str:
     """Without its last line break. An empty one would switch a check off. Raises `OSError`, `UnicodeError`."""
-    if not (text := read(path, _LARGEST_SECRET).decode().rstrip("\r\n")):
+    if len(content) > _LARGEST_SECRET:
+        raise OSError(errno.EFBIG, f"it is longer than {_LARGEST_SECRET} bytes")
+    if not (text := content.decode().rstrip("\r\n")):
         raise OSError(errno.ENODATA, "it is empty")
     return text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,6 +106,25 @@ def test_a_policy_file_knows_its_files(tmp_path: Path) -> None:
     assert loaded.files == {str(tmp_path / "token"): sha256(b"hunter2\n").hexdigest()}
     assert ("admin", "token") in loaded.secrets
     assert "hunter2" not in repr(loaded.settings)
+
+
+def test_a_secret_renewed_while_it_is_read_is_known_as_what_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what was taken would look as if it had changed once more."""
+    (tmp_path / "key").write_text("value 0")
+    readings = count(1)
+
+    def renewed_after(path: Path) -> bytes:
+        content = read(path)
+        path.write_text(f"value {next(readings)}")
+        return content
+
+    monkeypatch.setattr("sidecar.config.files.read", renewed_after)
+    document = header({"file": "key"})
+    found = read_files(document, tmp_path)
+    value = document["upstreams"]["a"]["headers"]["X-Key"]
+    assert found.digests == {str(tmp_path / "key"): sha256(value.encode()).hexdigest()}
 
 
 def test_the_address_of_a_redis_is_a_secret_as_it_has_a_password(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ FREE = '[listen]\nhttp = "127.0.0.1:0"\nadmin = ""\ngrpc = ""\n'
 QUICK = '[policies.default.retry]\nbackoff = "1ms"\n'
 """For tests that are about what is tried again, not about when."""
 
+TOLD = 12
+"""Lines of the log that a test prints which waited for another one in vain."""
+
 
 def one(url: str, *, upstream: str = "", route: str = "", more: str = "", path: str = "/*") -> str:
     """The policy of one route to one upstream, `a`, with further lines of either, and further tables."""
@@ -78,14 +81,18 @@ class Log(LogWriter):
     async def line(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The first line that is such, now or when it comes."""
         seen = 0
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                for line in self.lines[seen:]:
-                    if holds(line):
-                        return line
-                seen = len(self.lines)
-                self._came.clear()
-                await self._came.wait()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    self._came.clear()
+                    while seen < len(self.lines):  # a thread may add to them meanwhile
+                        line, seen = self.lines[seen], seen + 1
+                        if holds(line):
+                            return line
+                    await self._came.wait()
+        except TimeoutError:
+            told = "\n".join(str(line) for line in self.lines[-TOLD:])
+            raise AssertionError(f"no such line came in {PATIENCE} s; the last ones:\n{told}") from None
 
     async def saying(self, message: str) -> dict[str, Any]:
         return await self.line(lambda line: message in line["message"])
