@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from sidecar.errors import Refused
     from sidecar.http1.request import Request
 
-PATIENCE = 10.0
-"""Seconds after which a test that waits for bytes fails; none is expected to."""
+PATIENCE = 25.0
+"""Seconds after which a test that waits for something fails; none is expected to.
+
+Shared machines stand still for many seconds, so it is long; but what the sidecar mends by itself after half a minute,
+as a policy file that was refused, is a failure.
+"""
 
 
 def refuse(refused: Refused, request: Request | None) -> bytes:

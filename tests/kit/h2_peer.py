@@ -37,6 +37,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError, StreamClosedError
 
+from tests.kit.caller import PATIENCE
 from tests.kit.peer import Peer
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from h2.events import Event
 
 Field = tuple[str, str]
-PATIENCE = 10.0
 OK_HEAD: tuple[Field, ...] = ((":status", "200"), ("content-type", "application/grpc"))
 
 
