@@ -21,7 +21,15 @@ import orjson
 from aiohttp import web
 
 from sidecar.access import host_allowed, origin_allowed
-from sidecar.errors import ConfigError, ForbiddenHost, ForbiddenOrigin, ForbiddenToken, InternalError, Refused
+from sidecar.errors import (
+    ConfigError,
+    ForbiddenHost,
+    ForbiddenOrigin,
+    ForbiddenToken,
+    InternalError,
+    InvalidRequest,
+    Refused,
+)
 from sidecar.ids import Ids, sane
 
 if TYPE_CHECKING:
@@ -100,7 +108,7 @@ def refusing() -> Middleware:
         try:
             return await handler(request)
         except Refused as refused:
-            answer = _answer(refused.http_status, refused.type, refused.label, refused.message)
+            answer = refusal(refused)
             if isinstance(refused, TokenMissing):
                 answer.headers["WWW-Authenticate"] = 'Bearer realm="sidecar"'
         except ConfigError as error:
@@ -113,11 +121,13 @@ def refusing() -> Middleware:
             answer = _answer(413, "invalid_request_error", "body_too_large", "the body is too long for this listener")
         except web.HTTPNotFound:
             answer = _answer(404, "not_found", "no_route", f"nothing is at {request.path}")
+        except web.RequestPayloadError:
+            answer = refusal(InvalidRequest("the body cannot be read"))
         except ConnectionError:  # the other side left: aiohttp knows what to do
             raise
         except Exception:
             log.exception("a bug in the admin listener", extra={"fields": {"path": request.path}})
-            answer = _answer(500, InternalError.type, InternalError.label, "an error of ours: see the log")
+            answer = refusal(InternalError("an error of ours: see the log"))
         sent = request.headers.get("X-Correlation-ID") or request.headers.get("X-Request-ID") or ""
         return answer.to(sane(sent.encode("utf-8", "surrogateescape")) or ids.new())
 
@@ -133,10 +143,14 @@ class _Refusal:
     headers: dict[str, str] = field(default_factory=dict)
     beside: dict[str, object] = field(default_factory=dict)
 
-    def to(self, correlation_id: str) -> web.Response:
+    def to(self, correlation_id: str, kind: type[web.Response] = web.Response) -> web.Response:
         document = {"error": {**self.error, "correlation_id": correlation_id}, **self.beside}
         headers = {**self.headers, "Content-Type": "application/json", "X-Correlation-ID": correlation_id}
-        return web.Response(body=orjson.dumps(document), status=self.status, headers=headers)
+        return kind(body=orjson.dumps(document), status=self.status, headers=headers)
+
+
+def refusal(refused: Refused) -> _Refusal:
+    return _answer(refused.http_status, refused.type, refused.label, refused.message)
 
 
 def _answer(status: int, kind: str, code: str, message: str) -> _Refusal:

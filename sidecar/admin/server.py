@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+
+from sidecar.admin.connection import Connection
 
 if TYPE_CHECKING:
     import ssl
@@ -14,12 +17,18 @@ if TYPE_CHECKING:
 GRACE = 1.0
 """Seconds that answers under way have when the listener stops."""
 
+BACKLOG = 128
+"""Connections that wait to be accepted."""
+
 
 class AdminServer:
     """A bound listener; `address` is where it really listens (port 0 is resolved)."""
 
-    def __init__(self, runner: web.AppRunner, address: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, runner: web.AppRunner, bound: asyncio.Server, address: str, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._runner = runner
+        self._bound = bound
         self._tls = tls
         self.address = address
         if tls is not None:
@@ -39,6 +48,7 @@ class AdminServer:
 
     async def aclose(self) -> None:
         """Stop accepting, end event streams, give answers under way a moment."""
+        self._bound.close()
         await self._runner.cleanup()
 
 
@@ -50,21 +60,24 @@ async def _unsigned(_: web.Request, response: web.StreamResponse) -> None:
 async def serve(app: web.Application, address: Address, tls: ssl.SSLContext | None = None) -> AdminServer:
     """Listen there. Raises `OSError` when the address cannot be bound."""
     app.on_response_prepare.append(_unsigned)
-    runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=GRACE
-    )
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE)
     await runner.setup()
+    loop, server = asyncio.get_running_loop(), runner.server
+    assert server is not None  # after `setup`
+
+    def connection() -> Connection:
+        """What the runner's own sites would make, but ours."""
+        return Connection(server, loop=loop, access_log=None)  # type: ignore[arg-type] # None is for none, as above
+
     try:
-        site: web.BaseSite
         if address.unix:
-            site = web.UnixSite(runner, address.unix, ssl_context=tls)
+            bound = await loop.create_unix_server(connection, address.unix, ssl=tls, backlog=BACKLOG)
         else:
-            site = web.TCPSite(runner, address.host, address.port, ssl_context=tls)
-        await site.start()
+            bound = await loop.create_server(connection, address.host, address.port, ssl=tls, backlog=BACKLOG)
     except BaseException:
         await runner.cleanup()
         raise
     if address.unix:
-        return AdminServer(runner, str(address), tls)
-    host, port = runner.addresses[0][:2]
-    return AdminServer(runner, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", tls)
+        return AdminServer(runner, bound, str(address), tls)
+    host, port = bound.sockets[0].getsockname()[:2]
+    return AdminServer(runner, bound, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", tls)
