@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sidecar")
 
-MISSED_CHECKS = 3
-"""A rest outlasts so many intervals, so that it ends by itself should the checking stop."""
+MISSED_ROUNDS = 3
+"""A rest outlasts so many rounds, so that it ends by itself should the checking stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class HealthCheck:
         self._addresses = tuple(addresses)
         self._interval = interval
         self._timeout = timeout
+        # One round may take as long: an upstream that says nothing must not be asked between two of them.
+        self._rest = MISSED_ROUNDS * (interval + timeout * len(self._addresses))
         self._finish = finish
         self._unfinished: set[Checked] = set()
         self._judge: Callable[[float], None] = _nobody
@@ -68,7 +70,7 @@ class HealthCheck:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"health of {self._name}")
         elif not self._well:
-            judge(MISSED_CHECKS * self._interval)
+            judge(self._rest)
 
     async def aclose(self) -> None:
         if self._task is not None:
@@ -83,7 +85,7 @@ class HealthCheck:
                 self._well = well
                 level, fields = (logging.INFO if well else logging.WARNING), {"fields": {"upstream": self._name}}
                 log.log(level, "health check passed again" if well else "health check failed", extra=fields)
-            self._judge(0.0 if well else MISSED_CHECKS * self._interval)
+            self._judge(0.0 if well else self._rest)
             await asyncio.sleep(self._interval)
 
     async def _ask(self, address: Checked) -> bool:
