@@ -9,6 +9,7 @@ import pytest
 
 from sidecar import listening
 from sidecar.descriptors import PER_GRPC, PER_HTTP, RESERVED, fitting, raise_limit
+from tests.kit.caller import PATIENCE
 from tests.kit.h2_peer import h2_connected
 from tests.kit.rpc import routed
 from tests.kit.running import one, running
@@ -75,7 +76,7 @@ async def test_a_grpc_listener_alone_has_its_share_too(monkeypatch: pytest.Monke
         stream.say(b"", end=True)
         await stream.ended()
         async with h2_connected(sidecar.daemon.addresses["grpc"]) as second:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await second.ended.wait()
 
 

@@ -14,6 +14,7 @@ from sidecar.http1.dial import Name
 from sidecar.http1.failures import ConnectFailed
 from sidecar.http1.pool import Pool, PoolLimits
 from tests.kit.addresses import FakeDns, black_hole, free_port
+from tests.kit.caller import PATIENCE
 from tests.kit.certificates import Certificates, make_certificates
 from tests.kit.peer import listening
 
@@ -86,20 +87,20 @@ async def test_ipv4() -> None:
 
 async def test_ipv6() -> None:
     async with listening(host="::1") as upstream:
-        connection = await Connector(Origin.parse(f"http://[::1]:{upstream.port}")).connect(5)
+        connection = await Connector(Origin.parse(f"http://[::1]:{upstream.port}")).connect(PATIENCE)
         await says_hello(connection, await upstream.accept())
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:
     path = str(tmp_path / "upstream.sock")
     async with listening(path=path) as upstream:
-        connection = await Connector(Origin.parse(f"unix:{path}")).connect(5)
+        connection = await Connector(Origin.parse(f"unix:{path}")).connect(PATIENCE)
         await says_hello(connection, await upstream.accept())
 
 
 async def test_a_name() -> None:
     async with listening() as upstream:
-        connection = await Connector(Origin.parse(f"http://localhost:{upstream.port}")).connect(5)
+        connection = await Connector(Origin.parse(f"http://localhost:{upstream.port}")).connect(PATIENCE)
         await says_hello(connection, await upstream.accept())
 
 
@@ -143,7 +144,7 @@ async def test_tls_with_an_authority_of_ones_own(certificates: Certificates) -> 
     async with listening(context=certificates.server()) as upstream:
         context = tls_context(ca=certificates.ca)
         for url in (f"https://localhost:{upstream.port}", f"https://127.0.0.1:{upstream.port}"):
-            connection = await Connector(Origin.parse(url, context=context)).connect(5)
+            connection = await Connector(Origin.parse(url, context=context)).connect(PATIENCE)
             await says_hello(connection, await upstream.accept())
 
 
@@ -151,7 +152,7 @@ async def test_tls_connections_are_reused(certificates: Certificates) -> None:
     async with listening(context=certificates.server()) as upstream:
         origin = Origin.parse(f"https://localhost:{upstream.port}", context=tls_context(ca=certificates.ca))
         pool = Pool(Connector(origin), PoolLimits())
-        first = await pool.acquire(5)
+        first = await pool.acquire(PATIENCE)
         peer = await upstream.accept()
         for _ in range(3):
             first.send(GET)
@@ -171,7 +172,9 @@ async def test_tls_with_a_certificate_of_ours(certificates: Certificates) -> Non
     async with listening(context=certificates.server(ask_client=True)) as upstream:
         cert, key = certificates.pair("client")
         context = tls_context(ca=certificates.ca, cert=cert, key=key)
-        connection = await Connector(Origin.parse(f"https://localhost:{upstream.port}", context=context)).connect(5)
+        connection = await Connector(Origin.parse(f"https://localhost:{upstream.port}", context=context)).connect(
+            PATIENCE
+        )
         await says_hello(connection, await upstream.accept())
 
 
@@ -180,7 +183,7 @@ async def test_tls_to_a_stranger(certificates: Certificates) -> None:
         url = f"https://localhost:{upstream.port}"
         detail = await failure(Origin.parse(url, context=tls_context(ca=certificates.ca)))
         assert detail == f"localhost:{upstream.port}: TLS: self-signed certificate"
-        connection = await Connector(Origin.parse(url, context=tls_context(verify=False))).connect(5)
+        connection = await Connector(Origin.parse(url, context=tls_context(verify=False))).connect(PATIENCE)
         await says_hello(connection, await upstream.accept())
 
 
@@ -190,7 +193,7 @@ async def test_tls_for_another_name(certificates: Certificates) -> None:
         detail = await failure(Origin.parse(url, context=context, server_name="other.test"))
         assert "TLS: Hostname mismatch" in detail
         named = Origin.parse(url, context=context, server_name="service.test")
-        await says_hello(await Connector(named).connect(5), await upstream.accept())
+        await says_hello(await Connector(named).connect(PATIENCE), await upstream.accept())
 
 
 async def test_tls_where_there_is_none() -> None:

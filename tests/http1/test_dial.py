@@ -12,6 +12,7 @@ from sidecar.http1.dial import Name, dial
 from sidecar.http1.failures import ConnectFailed
 from sidecar.http1.pool import Pool, PoolLimits
 from tests.kit.addresses import FakeDns, black_hole, free_port
+from tests.kit.caller import PATIENCE
 from tests.kit.peer import listening
 
 pytestmark = pytest.mark.both_loops
@@ -59,7 +60,7 @@ async def test_a_name_is_looked_up_once_for_many_connections() -> None:
         dns = FakeDns("127.0.0.1")
         origin = Origin.parse(f"http://service.test:{upstream.port}")
         connector = Connector(origin, name=Name(origin.host, origin.port, lookup=dns))
-        connections = await asyncio.gather(*(connector.connect(5) for _ in range(5)))
+        connections = await asyncio.gather(*(connector.connect(PATIENCE) for _ in range(5)))
         assert dns.asked == 1
         for connection in connections:
             connection.close()
@@ -70,7 +71,7 @@ async def test_connections_to_an_address_that_vanished_are_not_reused() -> None:
         dns = FakeDns("127.0.0.1")
         origin = Origin.parse(f"http://service.test:{old.port}")
         pool = Pool(Connector(origin, name=Name(origin.host, origin.port, lookup=dns, lifetime=0)), PoolLimits())
-        first, second, busy = [await pool.acquire(5) for _ in range(3)]
+        first, second, busy = [await pool.acquire(PATIENCE) for _ in range(3)]
         peers = [await old.accept() for _ in range(3)]
         pool.release(first)
         pool.release(second)
@@ -94,9 +95,9 @@ async def test_new_connections_go_where_the_name_moved() -> None:
         origin = Origin.parse(f"http://service.test:{new.port}")
         connector = Connector(origin, name=Name(origin.host, origin.port, lookup=dns, lifetime=0))
         with pytest.raises(ConnectFailed, match="connection refused"):
-            await connector.connect(5)
+            await connector.connect(PATIENCE)
         dns.hosts = ("::1",)
-        connection = await connector.connect(5)
+        connection = await connector.connect(PATIENCE)
         assert isinstance(connection.peer, tuple)
         assert connection.peer[0] == "::1"
         connection.close()
@@ -108,9 +109,9 @@ async def test_old_addresses_serve_on_while_the_name_does_not_resolve(hang: bool
         dns = FakeDns("127.0.0.1")
         origin = Origin.parse(f"http://service.test:{upstream.port}")
         connector = Connector(origin, name=Name(origin.host, origin.port, lookup=dns, lifetime=0))
-        (await connector.connect(5)).close()
+        (await connector.connect(PATIENCE)).close()
         dns.hosts, dns.hang = (), hang
-        (await connector.connect(5)).close()
+        (await connector.connect(PATIENCE)).close()
         assert dns.asked == 2
         await connector.aclose()
 
@@ -121,6 +122,6 @@ async def test_a_name_that_did_not_resolve_is_asked_again() -> None:
         origin = Origin.parse(f"http://service.test:{upstream.port}")
         connector = Connector(origin, name=Name(origin.host, origin.port, lookup=dns))
         with pytest.raises(ConnectFailed):
-            await connector.connect(5)
+            await connector.connect(PATIENCE)
         dns.hosts = ("127.0.0.1",)
-        (await connector.connect(5)).close()
+        (await connector.connect(PATIENCE)).close()

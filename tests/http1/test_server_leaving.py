@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.errors import CallerLeft
 from sidecar.http1.server import ServerLimits
-from tests.kit.caller import read_all, serving
+from tests.kit.caller import PATIENCE, read_all, serving
 
 if TYPE_CHECKING:
     from sidecar.http1.request import Request
@@ -49,7 +49,7 @@ async def test_a_caller_that_closes_cancels_its_call_at_once(sent: bytes) -> Non
         caller.send(sent)
         await serve.begun.wait()
         await caller.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await serve.cancelled.wait()
         await server.until(lambda: server.registry.count == 0)
 
@@ -79,7 +79,7 @@ async def test_a_call_whose_reply_is_complete_is_not_cancelled() -> None:
         caller.send(GET)
         await replied.wait()
         await caller.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await ended.wait()
 
 
@@ -104,7 +104,7 @@ async def test_a_reader_of_a_body_hears_that_its_caller_left(leave: str) -> None
             await caller.close()
         else:
             caller.writer.transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert isinstance(await heard, CallerLeft)
 
 
@@ -133,7 +133,7 @@ async def test_writing_to_a_caller_that_left_does_nothing_and_drain_says_so() ->
         for _ in range(3):
             await asyncio.sleep(0)
         await caller.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await done
 
 
@@ -157,7 +157,7 @@ async def test_a_caller_that_leaves_while_a_reply_drains_cancels_it() -> None:
         caller.send(GET)
         await paused.wait()
         caller.writer.transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await cancelled.wait()
 
 
@@ -178,7 +178,7 @@ async def test_a_caller_that_stops_reading_is_given_up(monkeypatch: pytest.Monke
     async with serving(serve) as server:
         caller = await server.caller()
         caller.send(GET)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await given_up.wait()
 
 

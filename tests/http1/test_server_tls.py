@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidecar.http1 import server as server_module
-from tests.kit.caller import read_all, serving
+from tests.kit.caller import PATIENCE, read_all, serving
 from tests.kit.certificates import make_certificates
 
 if TYPE_CHECKING:
@@ -91,5 +91,5 @@ async def test_a_caller_that_leaves_cancels_its_call(contexts: tuple[ssl.SSLCont
         caller.send(GET)
         await begun.wait()
         await caller.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await cancelled.wait()

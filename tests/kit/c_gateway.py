@@ -9,6 +9,8 @@ import struct
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from tests.kit.caller import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -65,7 +67,7 @@ async def rest(connection: socket.socket) -> bytes:
     loop = asyncio.get_running_loop()
     seen = b""
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while piece := await loop.sock_recv(connection, 1 << 16):
                 seen += piece
     except ConnectionResetError:
@@ -82,7 +84,7 @@ async def ask(gateway: CGateway, data: bytes) -> bytes:
 
 async def until(true: Callable[[], bool]) -> None:
     """Go on when it is."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not true():  # noqa: ASYNC110  (what it looks at is on the wire or in a counter)
             await asyncio.sleep(0)
 

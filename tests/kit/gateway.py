@@ -127,7 +127,11 @@ def resolved(url: str, keys: str) -> ResolvedUpstream:
     return resolve(Settings.model_validate(tomllib.loads(text))).upstreams["a"]
 
 
-def service_to(url: str, keys: str = 'protocol = "c-gateway"') -> HttpService:
+GATEWAY = 'protocol = "c-gateway"\ntimeout = { connect = "10m" }'
+"""No test of its manners is about how long it takes to connect."""
+
+
+def service_to(url: str, keys: str = GATEWAY) -> HttpService:
     """The client of one upstream, with these keys."""
     return http_service(resolved(url, keys), {}, b"1.1 sidecar-x", lambda: 0.0)
 

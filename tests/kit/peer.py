@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.http1.connect import Connector, Origin
 from sidecar.standins.kept_port import KeptPort
+from tests.kit.caller import PATIENCE
 
 if TYPE_CHECKING:
     import ssl
@@ -91,7 +92,7 @@ class Listening:
         return self._accepted.qsize()
 
     async def connect(self, *, lenient_length: bool = False) -> ClientConnection:
-        return await Connector(Origin.parse(self.url), lenient_length=lenient_length).connect(5)
+        return await Connector(Origin.parse(self.url), lenient_length=lenient_length).connect(PATIENCE)
 
     async def pair(self, *, lenient_length: bool = False) -> tuple[ClientConnection, Peer]:
         """Both ends of one new connection."""

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
+from tests.kit.caller import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -143,7 +145,7 @@ class RpcService(grpc.GenericRpcHandler):
 
     async def call(self, number: int = 1) -> Seen:
         """The n-th call, now or when it comes."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(self.seen) < number:
                 self._came.clear()
                 await self._came.wait()

@@ -197,8 +197,7 @@ async def test_who_takes_nothing_for_long_is_given_up(monkeypatch: pytest.Monkey
     async with serving(answer) as (served, _), h2_connected(served.server.address) as peer:
         peer.reading = False
         peer.open("/p.S/Any").say(b"1", end=True)
-        async with asyncio.timeout(10):
-            await until(lambda: len(served.ended) == 1)
+        await until(lambda: len(served.ended) == 1)
         assert isinstance(served.ended[0], CallerLeft)
         await until(lambda: served.listener.calls == 0)
 

@@ -12,6 +12,7 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from sidecar.listeners.grpc_health import Health, HealthHandler
+from tests.kit.caller import PATIENCE
 from tests.kit.rpc import channel_to, echo, hang, routed, rpc_service
 from tests.kit.rpc_caller import opened, relayed, told
 from tests.kit.running import running, until
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+LONG_DRAIN = '[limits]\nlinger = "50ms"\ndrain = "10m"'
+"""Longer than any test waits: what ends a drain before is what the test is about."""
 
 
 def asks(service: str = "") -> health_pb2.HealthCheckRequest:
@@ -116,12 +120,12 @@ async def test_another_method_of_health_goes_its_way() -> None:
 
 
 async def test_a_drain_is_told_at_once_to_those_who_watch_and_holds_up_nothing() -> None:
-    async with relayed(echo, pattern="shop.*") as on:
+    async with relayed(echo, pattern="shop.*", more=LONG_DRAIN) as on:
         watching, elsewhere = stub(on.channel).Watch(asks()), stub(on.channel).Watch(asks("bank.Accounts"))
         assert (await watching.read()).status == SERVING
         assert (await elsewhere.read()).status == SERVICE_UNKNOWN
         on.sidecar.daemon.stop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             ending = asyncio.create_task(on.sidecar.daemon.run())
             assert (await watching.read()).status == NOT_SERVING
             assert await watching.read() is grpc.aio.EOF
@@ -130,7 +134,7 @@ async def test_a_drain_is_told_at_once_to_those_who_watch_and_holds_up_nothing()
 
 async def test_while_a_call_goes_on_the_drain_is_told_to_who_asks() -> None:
     """As long as callers may still come, they hear that they had better not."""
-    policy = routed("grpc://127.0.0.1:1", more='[limits]\nlinger = "50ms"\ndrain = "5s"')
+    policy = routed("grpc://127.0.0.1:1", more=LONG_DRAIN)
     async with rpc_service(hang) as service:
         policy = policy.replace("grpc://127.0.0.1:1", service.url)
         async with running(policy, on_terminal=False) as sidecar, channel_to(sidecar) as channel:

@@ -10,6 +10,7 @@ import grpc.aio
 import pytest
 
 from sidecar.listeners.grpc_server import GrpcServer, Pems, ServerSettings, options_of
+from tests.kit.caller import PATIENCE
 from tests.kit.h2_peer import h2_connected
 from tests.kit.rpc import RpcService, hang
 from tests.kit.rpc_caller import ask_unary, opened, told
@@ -87,12 +88,12 @@ async def test_connections_beyond_the_most_are_turned_away() -> None:
         stream.say(b"1", end=True)
         assert await stream.message() == b"1"
         async with h2_connected(server.address) as second:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await second.ended.wait()
     await server.stop(None)
 
 
-@pytest.mark.parametrize("grace", [None, 10.0])
+@pytest.mark.parametrize("grace", [None, 10 * PATIENCE])
 async def test_calls_under_way_have_the_grace_that_is_given(grace: float | None) -> None:
     service = RpcService([hang])
     server = GrpcServer(settings(), (service,))
@@ -109,6 +110,6 @@ async def test_calls_under_way_have_the_grace_that_is_given(grace: float | None)
                 assert (await ask_unary(late)).code in ("UNAVAILABLE", "CANCELLED")  # where the door just closes
             assert not seen.cancelled.is_set()
             rpc.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await stopping
             await seen.cancelled.wait()

@@ -12,6 +12,7 @@ import pytest
 from sidecar.standins.c_gateway import CGateway
 from sidecar.standins.c_gateway_faults import WELL, GatewayFault, GatewayKind
 from tests.kit.c_gateway import TENANT, ask, body, connected, decide, request, reset, rest, until
+from tests.kit.caller import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ async def send(connection: socket.socket, data: bytes) -> None:
 async def read(connection: socket.socket, size: int) -> bytes:
     """Exactly so many bytes."""
     seen = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(seen) < size:
             piece = await asyncio.get_running_loop().sock_recv(connection, size - len(seen))
             assert piece, seen
@@ -135,7 +136,7 @@ async def test_a_caller_that_leaves_before_its_answer_kills_it(leave: Callable[[
             await send(caller, decide())
             await until(lambda: gateway.requests == 1)
             leave(caller)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await gateway.death.wait()
             assert gateway.died
             assert await rest(waiting) in {b"", b"RST"}
@@ -214,7 +215,7 @@ async def test_a_stream_that_has_left_kills_it_at_the_next_event() -> None:
             await send(stream, STREAM)
             await read(stream, len(CONNECTED))
         assert b"200 OK" in await ask(gateway, PUT)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await gateway.death.wait()
 
 

@@ -16,6 +16,7 @@ from sidecar.standins.c_gateway import CGateway
 from sidecar.standins.c_gateway_control import Control
 from sidecar.standins.c_gateway_faults import WELL, GatewayFault, GatewayKind
 from tests.kit.c_gateway import ask, connected, decide
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import process
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ async def test_a_person_revives_it() -> None:
         await gateway.switch(GatewayFault(GatewayKind.SLOW, delay=0.01))
         async with connected(gateway) as caller:
             await asyncio.get_running_loop().sock_sendall(caller, decide())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await gateway.death.wait()
         async with person.get("/_fault") as reply:
             assert (await reply.json())["died"]
@@ -73,7 +74,7 @@ async def test_a_person_revives_it() -> None:
 async def line(command: asyncio.subprocess.Process) -> str:
     """The next one that it prints."""
     assert command.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         return (await command.stdout.readline()).decode()
 
 
@@ -92,7 +93,7 @@ async def test_the_command_prints_what_to_try_and_it_works() -> None:
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b'"provider_id": "openai:gpt-4o"' in answer
         command.terminate()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await command.wait() == 0
 
 
@@ -101,5 +102,5 @@ async def test_without_a_control_port_the_command_dies_as_the_real_one_does() ->
         gateway = CGateway(port=int((await line(command)).split()[1].rpartition(":")[2]))
         async with connected(gateway) as caller:
             await asyncio.get_running_loop().sock_sendall(caller, decide())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await command.wait() == 128 + signal.SIGPIPE

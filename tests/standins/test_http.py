@@ -13,6 +13,7 @@ from aiohttp import web
 
 from sidecar.standins.faults import HEALTHY, Fault, Kind
 from sidecar.standins.http import StandIn
+from tests.kit.caller import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -173,7 +174,7 @@ async def test_stopping_does_not_wait_for_a_busy_connection() -> None:
 
     standin = StandIn("busy", answer=never)
     url = await standin.start()
-    async with aiohttp.ClientSession(url) as caller, asyncio.timeout(5):
+    async with aiohttp.ClientSession(url) as caller, asyncio.timeout(PATIENCE):
         waiting = asyncio.ensure_future(caller.get("/"))
         await began.wait()
         await standin.stop()
@@ -186,13 +187,13 @@ async def test_the_command_says_where_it_is_and_ends_on_a_signal() -> None:
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             name, url, kind = (await process.stdout.readline()).decode().split()
         assert (name, kind) == ("cart", "fail")
         async with aiohttp.ClientSession() as caller, caller.get(url) as reply:
             assert reply.status == 503
         process.terminate()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:

@@ -18,6 +18,7 @@ from sidecar.standins.llm_faults import HEALTHY, Fault, Kind
 from sidecar.standins.llm_limits import Limits
 from sidecar.standins.llm_provider import LARGEST, ApiError, Provider, Seen
 from sidecar.standins.openai import OpenAIStandin
+from tests.kit.caller import PATIENCE
 from tests.kit.llm_caller import (
     CLAUDE,
     GPT,
@@ -175,7 +176,7 @@ async def test_dead_nobody_listens_and_it_comes_back_at_the_same_port() -> None:
         with pytest.raises(ConnectionRefusedError):
             await bytes_of(provider, chat())
         await provider.switch(Fault(Kind.DEAD, lasts=0.05))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while provider.fault is not HEALTHY:  # noqa: ASYNC110  (nothing tells of it)
                 await asyncio.sleep(0)
         assert (await bytes_of(provider, chat())).status == 200
@@ -184,7 +185,7 @@ async def test_dead_nobody_listens_and_it_comes_back_at_the_same_port() -> None:
 async def test_it_notes_who_came_and_who_left() -> None:
     async with AnthropicStandin(fault=Fault(Kind.SLOW, delay=3600)) as provider:
         asking = asyncio.ensure_future(bytes_of(provider, message(), fields={"X-Two": "1", "x-two": "2"}))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await provider.arrived.wait()
             asking.cancel()
             await provider.left.wait()

@@ -12,6 +12,7 @@ import pytest
 from sidecar.standins.anthropic import AnthropicStandin
 from sidecar.standins.llm_faults import HEALTHY, Fault, Kind
 from sidecar.standins.openai import OpenAIStandin
+from tests.kit.caller import PATIENCE
 from tests.kit.llm_caller import Bytes, bytes_of, chat, message
 
 
@@ -96,7 +97,7 @@ async def test_half_closed_it_hears_its_caller_leave() -> None:
     async with OpenAIStandin(fault=Fault(Kind.HALF_CLOSED, tokens=1)) as provider:
         told = await bytes_of(provider, chat(stream=True))
         assert (texts(told.chunks[0]), told.chunks[1]) == (["You"], False)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await provider.left.wait()
     assert provider.abandoned == 1
 
@@ -204,7 +205,7 @@ async def test_before_the_first_token_head_and_quiet_events_have_come() -> None:
         reader, writer = await asyncio.open_connection(provider.host, provider.port)
         head = f"POST /v1/messages HTTP/1.1\r\nHost: a\r\nanthropic-version: 2023-06-01\r\nContent-Length: {len(body)}"
         writer.write(head.encode() + b"\r\n\r\n" + body)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             came = await reader.readuntil(b"event: ping\ndata: {")
             writer.close()
             await provider.left.wait()
@@ -217,7 +218,7 @@ async def test_without_done_and_open_it_waits_for_its_caller_to_leave() -> None:
         reader, writer = await asyncio.open_connection(provider.host, provider.port)
         body = json.dumps(chat(stream=True)).encode()
         writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await reader.readuntil(b'"finish_reason":"stop"')
             writer.close()
             await provider.left.wait()

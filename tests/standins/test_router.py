@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 from sidecar.pb.beamline.flow.v1 import flow_pb2 as pb
 from sidecar.standins.grpc_faults import HEALTHY, Fault, Kind
 from sidecar.standins.router import StandIn
+from tests.kit.caller import PATIENCE
 from tests.kit.router_caller import KEY, calling, channel_to, route
 
 
@@ -68,7 +69,7 @@ async def test_dead_nobody_listens_and_busy_calls_are_cut() -> None:
     router = StandIn(fault=Fault(Kind.SLOW, delay=3600))
     async with calling(router) as caller:
         waiting = asyncio.ensure_future(caller.refused("Decide", route()))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await router.arrived.wait()
             await router.switch(Fault(Kind.DEAD))
             assert (await waiting).code() is StatusCode.UNAVAILABLE
@@ -173,7 +174,7 @@ async def test_the_command_says_what_to_try_and_ends_on_a_signal() -> None:
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             name, target, kind = (await process.stdout.readline()).decode().split()
             said = (await process.stdout.readuntil(b"/_calls\n")).decode()
         assert (name, kind) == ("core", "fail")
@@ -185,7 +186,7 @@ async def test_the_command_says_what_to_try_and_ends_on_a_signal() -> None:
             asked = pb.ListPoliciesRequest(tenant_id="demo")
             assert (await caller.ask("ListPolicies", asked, ("x-api-key", "another-key-for-this"))).total == 2
         process.terminate()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:

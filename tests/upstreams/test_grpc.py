@@ -13,6 +13,7 @@ from sidecar.call import NO_DEADLINE, What
 from sidecar.errors import UpstreamError
 from sidecar.upstreams.grpc import MOST_METHODS, Channel, ChannelSettings, GrpcUpstream, options_of
 from sidecar.upstreams.grpc_metadata import MetadataWriter
+from tests.kit.caller import PATIENCE
 from tests.kit.h2_peer import h2_connected
 from tests.kit.rpc import echo, hang, rpc_service
 from tests.kit.rpc_caller import relayed
@@ -156,7 +157,7 @@ async def test_who_cancels_is_obeyed() -> None:
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await seen.cancelled.wait()
         await upstream.aclose()
 

@@ -48,7 +48,7 @@ async def test_a_retry_after_is_waited_out(field: str) -> None:
     async with scripted(reply("503 No", field), OK) as upstream, running(one(upstream.url, more=QUICK)) as sidecar:
         began = time.monotonic()
         assert (await sidecar.ask("/")).status == 200
-        assert told <= time.monotonic() - began < told * 1.5 + 1
+        assert time.monotonic() - began >= told
 
 
 async def test_a_reused_connection_that_died_unseen_costs_no_attempt() -> None:

@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from sidecar.standins.c_gateway_faults import WELL, GatewayFault, GatewayKind
 from tests.kit.beamline import BOTH, DECIDE, Answered, Beamline, a_gateway, beamline
 from tests.kit.c_gateway import until
+from tests.kit.caller import PATIENCE
 from tests.kit.decides import REAL
 from tests.kit.running import request
 
@@ -171,7 +172,7 @@ async def test_an_attempt_that_takes_too_long_goes_to_the_router_and_does_not_ki
             answered = await asked()
             assert (answered.well, answered.by) == (True, "router")
         await here.gateway.switch(WELL)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while (await here.http()).by != "c-gateway":  # its slot is held until the late answer has come
                 pass
         assert (here.gateway.deaths, here.gateway.most_at_once) == (0, 1)

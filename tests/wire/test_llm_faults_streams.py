@@ -12,6 +12,7 @@ import pytest
 
 from sidecar.standins.llm_answers import Answer, ToolCall
 from sidecar.standins.llm_faults import Fault, Kind
+from tests.kit.caller import PATIENCE
 from tests.kit.llm_caller import chat, message
 from tests.kit.llm_stage import ALONE, ANTHROPIC, CLAUDE_ONLY, FIRST, GPT_ONLY, HI, NO_TLS, OPENAI, Stage, stage
 from tests.kit.running import request
@@ -225,7 +226,7 @@ async def test_a_user_who_leaves_in_the_middle_takes_the_providers_work_away(cli
             events: Any = await s.claude.messages.create(**{**message(HI), "model": ALONE[broken]}, stream=True)
             await anext(events)
             await events.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await s.provider(broken).left.wait()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sidecar.standins.llm_faults import Fault, Kind
+from tests.kit.caller import PATIENCE
 from tests.kit.llm_stage import ALONE, ANTHROPIC, CLAUDE_FIRST, FIRST, GPT_FIRST, HI, OPENAI, SAID, stage
 from tests.kit.running import until
 
@@ -57,7 +58,7 @@ async def two(s: Stage, client: str, model: str, *texts: str, first: dict[str, A
         calls.append(asyncio.create_task(s.ask(model, **asked)))
         await until(lambda: sum(s.counts) > 0)
         first = None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return await asyncio.gather(*calls)
 
 

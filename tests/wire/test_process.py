@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kit.addresses import free_port
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import ROOT, SIDECAR, answers
 from tests.kit.peer import listening
 from tests.kit.process import sidecar_process
@@ -37,7 +38,7 @@ async def fails(file: Path) -> tuple[int | None, str, str]:
     process = await asyncio.create_subprocess_exec(
         SIDECAR, "run", "-c", str(file), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
@@ -139,7 +140,7 @@ async def test_a_hangup_before_the_file_has_been_read_ends_nothing(file: Path) -
         SIDECAR, "run", "-c", str(file), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             pipe = await asyncio.to_thread(os.open, file, os.O_WRONLY)
             process.send_signal(signal.SIGHUP)
             os.write(pipe, (FREE + one(NOWHERE)).encode())

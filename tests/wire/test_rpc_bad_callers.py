@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.caller import PATIENCE
 from tests.kit.h2_peer import framed, h2_connected
 from tests.kit.rpc import echo, hang
 from tests.kit.rpc_caller import METHOD, Relay, ask, relayed
@@ -119,7 +120,7 @@ async def test_metadata_that_cannot_be_sent_on(known: str, value: str) -> None:
 async def test_bytes_that_are_no_http_2() -> None:
     async with met() as (on, peer):
         peer.write(b"\xff" * 100)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await peer.ended.wait()
         assert on.service.seen == []
 
@@ -161,7 +162,7 @@ async def test_a_caller_that_resets_leaves_its_server(known: str, code: int) -> 
         stream.say(b"1", end=True)
         seen = await on.service.call()
         stream.reset(code)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await seen.cancelled.wait()
         assert (await on.sidecar.log.call("r"))["outcome"] == "caller_left"
 
@@ -174,7 +175,7 @@ async def test_a_caller_that_is_cut_in_its_stream_leaves_its_server(half: bytes)
         seen = await on.service.call()
         await until(lambda: seen.messages == [b"1"])
         peer.cut()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await seen.cancelled.wait()
         assert (await on.sidecar.log.call("r"))["outcome"] == "caller_left"
 
@@ -196,7 +197,7 @@ async def test_a_caller_that_stops_reading_holds_its_server_back() -> None:
         await stream.head()
         assert await at_rest(lambda: told * 100_000) < BOUNDED
         stream.reset(8)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await on.service.seen[0].cancelled.wait()
 
 
@@ -237,6 +238,6 @@ async def test_many_streams_of_one_caller_end_with_its_connection() -> None:
             peer.open(METHOD).say(b"1")
         await on.service.call(100)
         peer.cut()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             for seen in on.service.seen:
                 await seen.cancelled.wait()

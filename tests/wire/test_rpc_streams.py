@@ -10,6 +10,7 @@ import grpc.aio
 import pytest
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
+from tests.kit.caller import PATIENCE
 from tests.kit.rpc import channel_to, echo, fail, routed, rpc_service
 from tests.kit.rpc_caller import ask, opened, relayed, told
 from tests.kit.running import running
@@ -83,7 +84,7 @@ async def test_a_stream_that_is_silent_for_too_long_is_broken_and_its_server_lef
         assert (answer.short, answer.text) == (("UNAVAILABLE", [b"1"]), "no message for 0.15 s")
         assert 0.15 <= time.monotonic() - began < 3
         assert (await on.sidecar.log.call("r"))["outcome"] == "broke"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await on.service.seen[0].cancelled.wait()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.caller import PATIENCE
 from tests.kit.rpc import channel_to, echo, hang, routed
 from tests.kit.rpc_caller import METHOD, ask, ask_unary, opened, opened_unary, relayed, told
 from tests.kit.running import running, until
@@ -51,7 +52,7 @@ async def test_a_deadline_that_passes_ends_both_sides(known: str) -> None:
     async with relayed(hang, upstream=known) as on:
         answer = await ask_unary(on.channel, seconds=0.2, metadata=(("x-request-id", "late"),))
         assert answer.code == "DEADLINE_EXCEEDED"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await (await on.service.call()).cancelled.wait()
         line = await on.sidecar.log.call("late")
         assert len(on.service.seen) == 1
@@ -85,7 +86,7 @@ async def test_a_deadline_of_the_route_or_of_the_caller_s_wish_is_told_by_the_si
         assert answer.code == "DEADLINE_EXCEEDED"
         assert 0.09 < time.monotonic() - began < 3
         assert answer.field("x-sidecar-upstream") == "a"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await (await on.service.call()).cancelled.wait()
         assert on.service.seen[0].field("x-sidecar-timeout") is None
 
@@ -112,7 +113,7 @@ async def test_a_caller_that_leaves_before_an_answer_leaves_its_server_too(known
         rpc = opened_unary(on.channel, metadata=(("x-request-id", "gone"),))
         seen = await on.service.call()
         rpc.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await seen.cancelled.wait()
         line = await on.sidecar.log.call("gone")
         assert (line["outcome"], line["attempts"]) == ("caller_left", 1)
@@ -130,7 +131,7 @@ async def test_a_caller_that_leaves_in_the_middle_of_a_stream_leaves_its_server_
         for _ in range(3):
             assert await rpc.read() == b"more"
         rpc.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await on.service.seen[0].cancelled.wait()
         assert (await on.sidecar.log.call("gone"))["outcome"] == "caller_left"
 
@@ -141,7 +142,7 @@ async def test_a_caller_whose_connection_goes_leaves_its_server_too() -> None:
         await rpc.write(b"1")
         seen = await on.service.call()
         await on.channel.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await seen.cancelled.wait()
         assert rpc.cancelled()
 
