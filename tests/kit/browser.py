@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.kit.caller import PATIENCE
 from tests.kit.tools import tool
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-default-apps",
 )  # fmt: skip
-PATIENCE = 15_000
-"""Milliseconds that a page has for what is waited for, on a busy machine."""
+LIMIT = 1000 * PATIENCE
+"""Milliseconds that a page has for what is waited for."""
 
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 740}
@@ -70,7 +71,7 @@ class Opened:
 
     async def until(self, holds: str) -> None:
         """Until this expression is true. (Playwright's own waiting runs text as code, which the policy stops.)"""
-        async with asyncio.timeout(PATIENCE / 1000):
+        async with asyncio.timeout(PATIENCE):
             while not await self.page.evaluate(holds):  # noqa: ASYNC110 - it is in another process
                 await asyncio.sleep(0.05)
 
@@ -117,7 +118,7 @@ async def opened(
     """The page at this URL, in a context of its own. `allowed` says which troubles a test makes itself."""
     async with await browser.new_context(**{"viewport": DESKTOP, **context}) as own:
         page = await own.new_page()
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(LIMIT)
         made = Opened(page, url, allowed=allowed)
         made.listen()
         await page.add_init_script(WATCH)

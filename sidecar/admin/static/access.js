@@ -4,6 +4,7 @@
 import { askToken } from "./dialogs.js";
 
 const KEY = "sidecar-admin-token";
+const PATIENCE = 15; // seconds for the head of an answer: a browser itself would wait for minutes, or for ever
 
 /** What the listener said no with. */
 export class Refused extends Error {
@@ -52,7 +53,7 @@ export const forgetToken = () => keep("");
  * @param {string} path relative to the page
  * @param {RequestInit & {needed?: boolean}} [options] `needed`: it is known that the token is
  * @returns {Promise<Response>} a good answer
- * @throws {Refused} the listener said no, or nobody gave a token
+ * @throws {Refused} the listener said no, or nobody gave a token; any other error: it did not answer
  */
 export async function ask(path, options = {}) {
   const { needed = false, ...init } = options;
@@ -60,7 +61,7 @@ export async function ask(path, options = {}) {
   for (;;) {
     const sent = token;
     const headers = { ...init.headers, ...(sent ? { Authorization: `Bearer ${sent}` } : {}) };
-    const answer = await fetch(path, { cache: "no-store", redirect: "error", credentials: "same-origin", ...init, headers });
+    const answer = await patiently((signal) => fetch(path, { cache: "no-store", redirect: "error", credentials: "same-origin", ...init, headers, signal }), init.signal);
     if (answer.ok) return answer;
     const told = await answer.json().catch(() => ({}));
     const refused = new Refused(answer.status, told.error?.message ?? `answered ${answer.status}`, told);
@@ -69,6 +70,20 @@ export async function ask(path, options = {}) {
     if (!missing && !wrong) throw refused;
     // Another request may have asked meanwhile: then its token is tried first.
     if (token === sent) await renew(wrong ? "That was not the admin token." : "This sidecar asks for its admin token.");
+  }
+}
+
+/**
+ * @param {(signal: AbortSignal) => Promise<Response>} send
+ * @param {AbortSignal | null} [ended] by who asks
+ */
+async function patiently(send, ended) {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), PATIENCE * 1000);
+  try {
+    return await send(ended ? AbortSignal.any([ended, late.signal]) : late.signal);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

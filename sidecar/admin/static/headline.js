@@ -21,14 +21,23 @@ export function headline(model) {
   };
 }
 
+/** @param {{status: string}} told */
+const statusOf = (told) => (told.status in WORDS ? /** @type {keyof typeof WORDS} */ (told.status) : "unknown");
+
+/** What is not well stands in the title: of a tab in the background that is all one sees, and it is not drawn.
+ * @param {{status: string}} told */
+export function entitle(told) {
+  const status = statusOf(told);
+  document.title = status === "degraded" || status === "unhealthy" ? `${WORDS[status]}: sidecar` : "sidecar";
+}
+
 /** @param {Model} model */
 function health(model) {
   const told = model.pulse?.health ?? { status: "unknown", checks: {} };
-  const status = told.status in WORDS ? /** @type {keyof typeof WORDS} */ (told.status) : "unknown";
+  const status = statusOf(told);
   mark(byId("health"), "data-status", status);
   say(byId("health").querySelector(".mark"), MARKS[status]);
   say(byId("health-status"), WORDS[status]);
-  document.title = status === "degraded" || status === "unhealthy" ? `${WORDS[status]}: sidecar` : "sidecar";
   const reasons = Object.entries(told.checks).map(([name, why]) => `${name}: ${why}`);
   const shown = reasons.slice(0, REASONS);
   if (reasons.length > REASONS) shown.push(`and ${reasons.length - REASONS} more`);

@@ -10,7 +10,7 @@ import { configuration } from "./configuration.js";
 import { byId } from "./dom.js";
 import { EVENTS, feed } from "./feed.js";
 import { stateWord } from "./format.js";
-import { headline } from "./headline.js";
+import { entitle, headline } from "./headline.js";
 import { limits } from "./limits.js";
 import { Model } from "./model.js";
 import { pools } from "./pools.js";
@@ -39,6 +39,7 @@ function heard(name, told) {
   } else if (name === "pulse") {
     const before = model.pulse?.health.status;
     model.takePulse(told);
+    entitle(told.health);
     if (before && before !== told.health.status) announce(`The sidecar is ${told.health.status}.`);
   } else if (EVENTS.includes(name)) {
     model.takeEvent(name, told);

@@ -8,19 +8,24 @@ import { number, plural, seconds } from "./format.js";
 
 /** @typedef {import("./badge.js").Mood} Mood */
 
+let asked = 0;
+
 /** @param {any} call as /live tells it */
 export async function showTimeline(call) {
   const body = byId("timeline-body");
+  const own = ++asked;
+  // Over a slow line the answer may come when another call's timeline is open.
+  const show = (/** @type {Node[]} */ ...what) => own === asked && body.replaceChildren(...what);
   say(byId("timeline-title"), `Timeline of ${call.id}`);
-  body.replaceChildren(el("p", { class: "faint" }, "Asking …"));
+  show(el("p", { class: "faint" }, "Asking …"));
   byId("timeline").showModal();
   try {
     const told = await (await ask(`requests/${encodeURIComponent(call.id)}`)).json();
-    body.replaceChildren(...drawn(told));
+    show(...drawn(told));
   } catch (error) {
     const gone = error instanceof Refused && error.status === 404;
     const why = gone ? "It is no longer among the last 1,000 calls." : error instanceof Refused ? error.message : "The sidecar did not answer.";
-    body.replaceChildren(el("p", {}, why));
+    show(el("p", {}, why));
   }
 }
 
