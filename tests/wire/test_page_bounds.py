@@ -106,8 +106,7 @@ async def test_of_a_thousand_routes_a_page_is_shown_and_each_is_found(browser: B
 
         await page.evaluate(TIMED)
         scene.say("pulse", pulse(START + 40, routes=routes))
-        await shown.until("window.took > 0")
-        assert await page.evaluate("took") < 1000, "milliseconds, on a busy machine; see TIMED"
+        await shown.until("window.took < 100")
 
 
 async def test_long_names_and_many_mistakes_leave_room_for_the_rest(browser: Browser) -> None:
@@ -150,11 +149,13 @@ const frame = window.requestAnimationFrame;
 window.requestAnimationFrame = (draw) => frame((now) => {
   const from = performance.now();
   draw(now);
-  window.took = performance.now() - from;
+  window.took = Math.min(window.took ?? Infinity, performance.now() - from);
 });
 true;
 """
-"""How long it takes to draw everything: 10 ms on an idle machine."""
+"""Milliseconds that it takes to draw everything when nobody disturbs it: 10 on an idle machine. It is drawn each
+second, and the machine may stand still in any one of them.
+"""
 
 
 async def test_what_is_kept_has_a_bound(browser: Browser) -> None:
