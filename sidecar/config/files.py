@@ -49,6 +49,17 @@ class Files:
     hidden: set[Place] = field(default_factory=set)
     digests: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    _held: dict[Path, bytes | OSError] = field(default_factory=dict, repr=False)
+
+    def held(self, path: Path) -> bytes | OSError:
+        """What it holds, or why it cannot be read: found out once, however many places name it. Of a file that comes
+        or is renewed meanwhile some would have the old text or none, and the digest would be that of the new one: as
+        if all had it, and nothing were left to be taken.
+        """
+        if path not in self._held:
+            self._held[path] = content = _content(path)
+            self.digests[str(path)] = "" if isinstance(content, OSError) else hashlib.sha256(content).hexdigest()
+        return self._held[path]
 
 
 def read_files(document: Any, folder: Path) -> Files:
@@ -78,6 +89,13 @@ def read(path: Path, largest: int = LARGEST, *, pipes: bool = False) -> bytes:
     return content
 
 
+def _content(path: Path) -> bytes | OSError:
+    try:
+        return read(path)
+    except OSError as error:
+        return error
+
+
 def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
@@ -101,20 +119,18 @@ def _secret(document: Any, place: Place, folder: Path, files: Files) -> None:
         return
     path = folder / named
     files.hidden.add(place)
-    files.digests[str(path)] = ""
     try:
-        # Read once: a file that is renewed between two readings would count as changed again.
-        content = read(path)
-        files.digests[str(path)] = hashlib.sha256(content).hexdigest()
-        table[key] = _secret_in(content)
+        table[key] = _secret_in(files.held(path))
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         files.problems.append(Problem(place, f"cannot read {path}: {reason}"))
         remove(document, place)
 
 
-def _secret_in(content: bytes) -> str:
+def _secret_in(content: bytes | OSError) -> str:
     """Without its last line break. An empty one would switch a check off. Raises `OSError`, `UnicodeError`."""
+    if isinstance(content, OSError):
+        raise content
     if len(content) > _LARGEST_SECRET:
         raise OSError(errno.EFBIG, f"it is longer than {_LARGEST_SECRET} bytes")
     if not (text := content.decode().rstrip("\r\n")):
@@ -128,11 +144,11 @@ def _certificate(document: Any, place: Place, path: Path, files: Files) -> None:
     if "\0" in str(path):
         files.problems.append(Problem(place, "names no file"))
         return
-    files.digests[str(path)] = digest(path)
-    if not os.path.isfile(path):  # noqa: PTH113 - `Path.is_file` raises where the name is too long
-        files.problems.append(Problem(place, f"there is no file {path}"))
-    elif not os.access(path, os.R_OK):
+    held = files.held(path)
+    if isinstance(held, PermissionError):
         files.problems.append(Problem(place, f"cannot read {path}: permission denied"))
+    elif isinstance(held, OSError) and held.errno != errno.EFBIG:
+        files.problems.append(Problem(place, f"there is no file {path}"))
 
 
 def _holder(document: Any, place: Place) -> tuple[Any, Any]:

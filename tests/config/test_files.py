@@ -127,6 +127,35 @@ def test_a_secret_renewed_while_it_is_read_is_known_as_what_was_read(
     assert found.digests == {str(tmp_path / "key"): sha256(value.encode()).hexdigest()}
 
 
+@pytest.mark.parametrize("first", [None, "", "old"])
+@pytest.mark.parametrize("place", [("headers", "X-Key"), ("tls", "ca")])
+def test_a_file_that_comes_while_it_is_read_is_the_same_in_all_places(
+    first: str | None, place: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its digest could be that of the new text, though another place had the old one or none: never taken then."""
+    file = tmp_path / "key"
+    if first is not None:
+        file.write_text(first)
+
+    def renewed_after(path: Path) -> bytes:
+        try:
+            return read(path)
+        finally:
+            path.write_text("new")
+
+    monkeypatch.setattr("sidecar.config.files.read", renewed_after)
+    section, key = place
+    named = str(file) if section == "tls" else {"file": str(file)}
+    document: Any = {"upstreams": {name: {section: {key: named}} for name in "abc"}}
+    found = read_files(document, tmp_path)
+    assert found.digests == {str(file): "" if first is None else sha256(first.encode()).hexdigest()}
+    bad = first is None if section == "tls" else not first
+    assert len({one.problem for one in found.problems}) == bad
+    assert len(found.problems) == 3 * bad
+    if not bad and section == "headers":
+        assert {one["headers"][key] for one in document["upstreams"].values()} == {first}
+
+
 def test_the_address_of_a_redis_is_a_secret_as_it_has_a_password(tmp_path: Path) -> None:
     path = tmp_path / "sidecar.toml"
     path.write_text('[redis]\nurl = { file = "redis" }\n')
