@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from tests.kit.bare_root import BareRoot
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import ROOT
 from tests.kit.manifests import built
 from tests.kit.pod import Pod
@@ -26,7 +27,7 @@ HEADER = '[upstreams.catalog]\nheaders = { X-Policy = "second" }\n'
 
 async def live(pod: Pod) -> int:
     """Wait until what the ConfigMap holds is what runs: its generation."""
-    wait = {"wait": hashlib.sha256(pod.text.encode()).hexdigest(), "timeout": "10s"}
+    wait = {"wait": hashlib.sha256(pod.text.encode()).hexdigest(), "timeout": f"{PATIENCE}s"}
     async with aiohttp.ClientSession(pod.admin) as admin, admin.get("/config", params=wait) as answer:
         assert answer.status == 200, await answer.text()
         return int((await answer.json())["generation"])
@@ -56,7 +57,7 @@ async def test_on_a_read_only_root_it_runs_reloads_logs_and_ends(tmp_path: Path,
         assert report["failures"] == []
         assert report["generations"][-1] == 3
         assert "second" in report["policies"]
-        assert await sidecar.stopped(grace=20) == 0
+        assert await sidecar.stopped(grace=PATIENCE) == 0
         await sidecar.said("ended")
         (mistake,) = [line for line in sidecar.lines if '"level":"info"' not in line]
         assert "was not taken: /etc/sidecar/sidecar.toml:" in mistake
@@ -85,7 +86,7 @@ async def test_a_rotated_key_counts_for_the_next_call(tmp_path: Path, bare: Bare
         await sidecar.said("was taken")
         await ask(pod)
         assert [provider.fields(call)["authorization"] for call in range(2)] == ["Bearer sk-old", "Bearer sk-new"]
-        assert await sidecar.stopped(grace=20) == 0
+        assert await sidecar.stopped(grace=PATIENCE) == 0
         assert "sk-" not in "".join(sidecar.lines)
 
 

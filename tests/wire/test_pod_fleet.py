@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from tests.kit.addresses import free_port
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import ROOT
 from tests.kit.manifests import built, quantity
 from tests.kit.pod import Pod
@@ -28,4 +29,4 @@ async def test_without_its_redis_a_pod_starts_is_ready_and_serves(tmp_path: Path
             health = await answer.json()
         assert (answer.status, health["status"]) == (200, "degraded")
         assert sidecar.memory() < quantity(fleet.sidecar["resources"]["requests"]["memory"])
-        assert await sidecar.stopped(grace=20) == 0
+        assert await sidecar.stopped(grace=PATIENCE) == 0
