@@ -226,6 +226,8 @@ class Daemon:
             await asyncio.wait(cut, timeout=_LAST_WORDS)
         if self._listening is not None:
             await self._listening.aclose()
+        if self._reloading is not None:
+            await self._reloading.aclose()
         if self.view is not None:
             await self.view.runtime.aclose()
             await self._tracing.aclose()

@@ -60,6 +60,8 @@ class Reloading:
         self._adjust = adjust
         self._tracing = tracing
         self._lock = asyncio.Lock()
+        self._asked: asyncio.Task[dict[str, Any]] | None = None
+        """A reload that somebody has asked for, under way. It holds the lock."""
         self._files: tuple[str, ...] = tuple(view.loaded.files)
         path = view.loaded.path
         # A pipe, as a shell's `<(…)`, has given all it had: it never changes.
@@ -87,10 +89,28 @@ class Reloading:
             return True
 
     async def reload(self) -> dict[str, Any]:
-        """Read the policy file again and swap its runtime in; what changed. Raises `ConfigError`: nothing changed."""
-        async with self._lock:
-            self._seen = await asyncio.to_thread(look, list(self._watched()))
-            return await self._reload(by_itself=False)
+        """Read the policy file again and swap its runtime in; what changed. Raises `ConfigError`: nothing changed.
+
+        Who has asked may leave (a caller of the admin listener): a reload that has begun goes on to its end.
+        """
+        await self._lock.acquire()
+        self._asked = asyncio.get_running_loop().create_task(self._read_again(), name="reload")
+        self._asked.add_done_callback(self._answered)
+        return await asyncio.shield(self._asked)
+
+    def _answered(self, _task: asyncio.Task[dict[str, Any]]) -> None:
+        self._asked = None
+        self._lock.release()
+
+    async def _read_again(self) -> dict[str, Any]:
+        self._seen = await asyncio.to_thread(look, list(self._watched()))
+        return await self._reload(by_itself=False)
+
+    async def aclose(self) -> None:
+        """The process ends: no reload is under way any more."""
+        if self._asked is not None:
+            self._asked.cancel()
+            await asyncio.wait((self._asked,))
 
     def _have_read(self, policy: str, files: Mapping[str, str], *, refused: bool = False) -> None:
         """The files that count from now on, and what they held: a text that names other files is not another text."""

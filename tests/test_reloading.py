@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
-from sidecar import watching
+from sidecar import reloading, watching
 from sidecar.cli.exec.listen import on_free_ports
 from sidecar.config import load
 from sidecar.daemon import Daemon
@@ -173,6 +174,47 @@ async def test_many_at_once_are_one_after_the_other() -> None:
     async with running(one(NOWHERE)) as sidecar:
         told = await asyncio.gather(*(sidecar.daemon.reload() for _ in range(10)))
         assert [each["generation"] for each in told] == list(range(2, 12))
+
+
+class Held:
+    """Stands in for `load`: a reload is in the middle of it until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self._may_end = threading.Event(), threading.Event()
+        monkeypatch.setattr(reloading, "load", self._load)
+
+    def _load(self, path: Path, environ: dict[str, str], *, pipes: bool) -> Loaded:
+        self.begun.set()
+        self._may_end.wait(PATIENCE)
+        return load(path, environ, pipes=pipes)
+
+    def let_go(self) -> None:
+        self._may_end.set()
+
+
+async def test_who_asks_and_leaves_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the admin listener cancels what nobody waits for. The text counted as read: it was never taken."""
+    async with running(one(NOWHERE, more=ADMIN), watched=True) as sidecar:
+        held = Held(monkeypatch)
+        rewrite(sidecar, "[routes.r]", "# changed\n[routes.r]")
+        asks, waits = (asyncio.create_task(sidecar.daemon.reload()) for _ in range(2))
+        assert await asyncio.to_thread(held.begun.wait, PATIENCE)
+        for each in (asks, waits):
+            each.cancel()
+        await asyncio.wait((asks, waits))
+        held.let_go()
+        assert (await sidecar.log.saying("the policy file was taken"))["generation"] == 2
+        assert (await sidecar.daemon.reload())["generation"] == 3  # who waited for its turn has asked for nothing
+
+
+async def test_the_end_waits_for_no_reload_and_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(one(NOWHERE)) as sidecar:
+        held = Held(monkeypatch)
+        asks = asyncio.create_task(sidecar.daemon.reload())
+        assert await asyncio.to_thread(held.begun.wait, PATIENCE)
+    await asyncio.wait((asks,), timeout=PATIENCE)
+    assert asks.cancelled()
+    held.let_go()
 
 
 # What changes with it.
