@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidecar.telemetry.events import MOST_LISTENERS
+from tests.kit.caller import PATIENCE
 
 if TYPE_CHECKING:
     import aiohttp
@@ -39,7 +40,7 @@ async def test_a_listener_that_leaves_gives_its_place_back(admin: aiohttp.Client
     async with admin.get("/events") as answer:
         await answer.content.readuntil(b"\n\n")
         assert len(view.events.listeners) == 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while view.events.listeners:
             await (await admin.get("/livez")).read()
 

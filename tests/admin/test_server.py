@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
+from sidecar.admin import server as admin_server
 from sidecar.admin.api import admin_app
 from sidecar.admin.server import serve
 from sidecar.settings.address import Address
+from tests.kit.caller import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,11 +55,12 @@ async def test_an_address_in_use_is_an_os_error(view: FakeView) -> None:
     await server.aclose()
 
 
-async def test_open_event_streams_do_not_hold_the_stop(view: FakeView) -> None:
+async def test_open_event_streams_do_not_hold_the_stop(view: FakeView, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_server, "GRACE", 10 * PATIENCE)
     server = await serve(admin_app(view), Address("127.0.0.1", 0))
     async with aiohttp.ClientSession(f"http://{server.address}") as session, session.get("/events") as answer:
         await answer.content.readuntil(b"\n\n")
-        async with asyncio.timeout(0.9):  # less than the grace for answers under way
+        async with asyncio.timeout(PATIENCE):
             await server.aclose()
         assert await answer.content.read() == b""
     assert not view.events.listeners
