@@ -178,6 +178,7 @@ TASKS: dict[str, str] = {
     "sidecar.admin": "not on the data path",
     "sidecar.daemon": "the life of the process",
     "sidecar.listening": "an address that was left: its calls end in the background",
+    "sidecar.reloading": "a reload that somebody has asked for goes on though that one leaves",
     "sidecar.live": "one for all who listen to GET /live, while somebody does",
     "sidecar.cli": "not on the data path",
 }

@@ -94,8 +94,10 @@ async def test_a_reload_that_is_ended_while_listeners_open_closes_what_it_made(
         rewrite(sidecar, NOWHERE, ELSEWHERE)
         reload = asyncio.create_task(sidecar.daemon.reload())
         await opens.wait()
-        reload.cancel()
-        await asyncio.wait((reload,))
+        assert sidecar.daemon._reloading is not None
+        await sidecar.daemon._reloading.aclose()
+        with pytest.raises(asyncio.CancelledError):
+            await reload
         assert sidecar.runtime is not built[0]
         assert closed(built[0])
         assert not closed(sidecar.runtime)
