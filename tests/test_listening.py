@@ -10,9 +10,10 @@ import grpc.aio
 import pytest
 
 from tests.kit.addresses import free_port
+from tests.kit.caller import PATIENCE
 from tests.kit.peer import listening
 from tests.kit.rpc import channel_to, echo, hang, routed, rpc_service
-from tests.kit.rpc_caller import ask, ask_unary, opened, relayed, told
+from tests.kit.rpc_caller import OWN_CONNECTION, ask, ask_unary, closed, opened, relayed, told
 from tests.kit.running import one, running, until
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ async def test_without_a_grpc_address_there_is_none() -> None:
 
 
 async def test_a_drain_lets_calls_end_takes_no_new_ones_and_then_ends() -> None:
-    async with relayed(echo) as on:
+    async with relayed(echo, more='[limits]\ndrain = "10m"') as on:
         rpc = opened(on.channel)
         await rpc.write(b"1")
         assert await rpc.read() == b"1"
@@ -99,14 +100,15 @@ async def test_a_drain_lets_calls_end_takes_no_new_ones_and_then_ends() -> None:
         view = on.sidecar.daemon.view
         assert view is not None
         await until(lambda: view.runtime.engine.draining)
-        async with channel_to(on.sidecar) as late:
-            assert (await ask(late, b"2")).code in ("UNAVAILABLE", "CANCELLED")  # C-core's, where the door just closes
+        await closed(on.sidecar.grpc)
+        async with channel_to(on.sidecar, OWN_CONNECTION) as late:
+            assert (await ask(late, b"2")).code == "UNAVAILABLE"
         await rpc.write(b"3")
         assert await rpc.read() == b"3"
         assert not ending.done()
         await rpc.done_writing()
         assert (await told(rpc)).short == ("OK", [])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await ending
         assert len(on.service.seen) == 1
 
@@ -132,7 +134,7 @@ async def test_at_the_end_of_a_drain_calls_are_cut_and_logged() -> None:
         await rpc.write(b"1")
         seen = await on.service.call()
         on.sidecar.daemon.stop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await on.sidecar.daemon.run()
             assert (await told(rpc)).code == "UNAVAILABLE"
             await seen.cancelled.wait()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 METHOD = "/p.S/M"
 PATIENCE = 20.0
 """Seconds that a test waits for an answer; also the `grpc-timeout` of its calls."""
+OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
+"""For a channel that shall not share one with another to the same address."""
 
 
 @dataclass
@@ -105,6 +109,24 @@ async def ask_unary(
     return Told(
         messages, code.name, text or "", _pairs(await rpc.initial_metadata()), _pairs(await rpc.trailing_metadata())
     )
+
+
+async def closed(address: str) -> None:
+    """Until nobody can connect there any more.
+
+    C-core closes its door in a thread of its own. A call that comes meanwhile is nobody's: mostly it is cancelled, now
+    and then it hangs until its deadline.
+    """
+    host, _, port = address.rpartition(":")
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(ConnectionResetError):  # it stood in line when the door was closed
+                try:
+                    _, writer = await asyncio.open_connection(host, int(port))
+                except ConnectionRefusedError:
+                    return
+                writer.close()
+                await writer.wait_closed()
 
 
 def opened(channel: grpc.aio.Channel, method: str = METHOD, **how: Any) -> Any:

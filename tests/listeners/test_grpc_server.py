@@ -13,7 +13,7 @@ from sidecar.listeners.grpc_server import GrpcServer, Pems, ServerSettings, opti
 from tests.kit.caller import PATIENCE
 from tests.kit.h2_peer import h2_connected
 from tests.kit.rpc import RpcService, hang
-from tests.kit.rpc_caller import ask_unary, opened, told
+from tests.kit.rpc_caller import OWN_CONNECTION, ask_unary, closed, opened, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,8 +106,9 @@ async def test_calls_under_way_have_the_grace_that_is_given(grace: float | None)
         if grace is None:
             assert (await told(rpc)).code == "UNAVAILABLE"
         else:
-            async with grpc.aio.insecure_channel(server.address) as late:
-                assert (await ask_unary(late)).code in ("UNAVAILABLE", "CANCELLED")  # where the door just closes
+            await closed(server.address)
+            async with grpc.aio.insecure_channel(server.address, [OWN_CONNECTION]) as late:
+                assert (await ask_unary(late)).code == "UNAVAILABLE"
             assert not seen.cancelled.is_set()
             rpc.cancel()
         async with asyncio.timeout(PATIENCE):
