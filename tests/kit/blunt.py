@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from tests.kit.closing import close
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Iterable
@@ -63,9 +65,9 @@ async def blunt(
         host, port = server.sockets[0].getsockname()
         there.url = f"http{'s' if tls else ''}://{host}:{port}"
     try:
-        async with server:
-            yield there
+        yield there
     finally:
+        await close(server)
         ended.set()
         await asyncio.gather(*filter(None, serving))
 

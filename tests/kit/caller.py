@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from sidecar.http1.connections import Connections
 from sidecar.http1.server import ServerConnection, ServerLimits
+from tests.kit.closing import close
 
 if TYPE_CHECKING:
     import ssl
@@ -178,7 +179,7 @@ async def serving(
     try:
         yield server
     finally:
-        listener.close()
+        await close(listener)
         await server.aclose()
     if not crash:
         assert server.crashes == []

@@ -38,6 +38,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError, StreamClosedError
 
 from tests.kit.caller import PATIENCE
+from tests.kit.closing import close
 from tests.kit.peer import Peer
 
 if TYPE_CHECKING:
@@ -314,7 +315,7 @@ async def h2_listening() -> AsyncIterator[H2Listening]:
     try:
         yield listening
     finally:
-        server.close()
+        await close(server)
         for peer in listening.peers:
             await peer.aclose()
 

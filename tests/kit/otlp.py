@@ -24,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from tests.kit.caller import PATIENCE
+from tests.kit.closing import close
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -209,11 +210,7 @@ async def collecting(*behaves: Behaviour) -> AsyncIterator[Collector]:
     try:
         yield collector
     finally:
-        server.close()
-        # An exporter's thread connects when it likes. Who was accepted a moment ago is not among the connections yet:
-        # until it is, asyncio takes four turns of its loop.
-        for _ in range(8):
-            await asyncio.sleep(0)
+        await close(server)  # an exporter's thread connects when it likes
         for writer in collector.connections:
             writer.transport.abort()
         await asyncio.sleep(0)  # an aborted transport is closed by the next turn

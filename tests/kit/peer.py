@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from sidecar.http1.connect import Connector, Origin
 from sidecar.standins.kept_port import KeptPort
 from tests.kit.caller import PATIENCE
+from tests.kit.closing import close
 
 if TYPE_CHECKING:
     import ssl
@@ -120,9 +121,7 @@ async def listening(
     try:
         yield told
     finally:
-        for _ in range(3):  # what connected a moment ago is accepted in the loop's next turns
-            await asyncio.sleep(0)
-        server.close()
+        await close(server)
         told.kept.give_up()
         for peer in peers:
             peer.writer.transport.abort()

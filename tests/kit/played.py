@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import anthropic
 import openai
 
+from tests.kit.closing import close
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -94,5 +96,7 @@ async def _playing(stream: bytes) -> AsyncIterator[str]:
         await writer.wait_closed()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
+    try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        await close(server)

@@ -16,6 +16,7 @@ from sidecar.stores import redis_store
 from sidecar.stores.redis_script import decision, given
 from sidecar.stores.redis_store import MOST, PATIENCE, RedisStore
 from tests.kit.addresses import free_port
+from tests.kit.closing import close
 from tests.kit.commands import ROOT
 from tests.kit.redis_server import redis_server
 from tests.kit.shared_limit import patient
@@ -91,7 +92,7 @@ async def no_redis() -> AsyncIterator[Callable[[bytes], Any]]:
 
     yield begin
     for server in servers:
-        server.close()
+        await close(server)
 
 
 async def test_a_crowd_is_answered_by_one_connection() -> None:
