@@ -85,7 +85,7 @@ class Session(requests.Session):
             response = super().request(*args, **{**more, "stream": True})
             with response:
                 body = _beginning(response)
-        except requests.RequestException as error:
+        except OSError as error:  # those of `requests` are, too
             self.why = _told(error)
             if self.ending:
                 self._hopeless = True
@@ -131,8 +131,13 @@ class Exporter(SpanExporter):
         self._count = count
         self._lost = 0
         self._said = float("-inf")
+        self._told = False
+        self._known = 0
+        """Of `dropped`, those that have been said."""
         self.failing = False
         self.seen = 0
+        self.dropped = 0
+        """Spans that never came here, since too many waited; written by who drops them."""
         self.began: float | None = None
         """When the batch that is on its way left."""
 
@@ -153,6 +158,11 @@ class Exporter(SpanExporter):
         lost = len(spans) if result is not SpanExportResult.SUCCESS else min(self._session.rejected, len(spans))
         self._count("failed", lost)
         self._count("exported", len(spans) - lost)
+        dropped = self.dropped
+        if dropped > self._known and not lost:
+            self._session.why = "they come faster than it takes them"
+        lost += dropped - self._known
+        self._known = dropped
         self._lost += lost
         self._say(lost)
         return result
@@ -161,16 +171,21 @@ class Exporter(SpanExporter):
         self._exporter.shutdown()
 
     def _say(self, lost: int) -> None:
-        if lost and not self.failing:
+        """The beginning of a loss, when the last one has been said long ago: else of one that lasts as soon as it has;
+        and the end of what was said.
+        """
+        if lost:
             self.failing = True
-            if time.monotonic() - self._said >= SAY_AGAIN:
-                self._said = time.monotonic()
+            if not self._told and time.monotonic() - self._said >= SAY_AGAIN:
+                self._told, self._said = True, time.monotonic()
                 why = self._session.why or "they could not be sent"
                 log.warning("spans are lost", extra={"fields": {"otlp": self._to, "why": why}})
-        elif not lost and self.failing:
+        elif self.failing:
             self.failing = False
-            log.info("spans arrive again", extra={"fields": {"otlp": self._to, "lost": self._lost}})
-            self._lost = 0
+            if self._told:
+                self._told = False
+                log.info("spans arrive again", extra={"fields": {"otlp": self._to, "lost": self._lost}})
+                self._lost = 0
 
 
 class Delivery:
@@ -202,6 +217,7 @@ class Delivery:
     def take(self, span: ReadableSpan) -> None:
         """Queue a span; lost, and counted, when too many wait."""
         if self._over or self._taken - self._exporter.seen >= self._most:
+            self._exporter.dropped += 1
             self._count("dropped", 1)
             return
         self._taken += 1
@@ -256,8 +272,10 @@ def _whole(variable: str, otherwise: int) -> int:
         return otherwise
 
 
-def _told(error: requests.RequestException) -> str:
+def _told(error: OSError) -> str:
     """What went wrong, in no words but the system's and ours: the library's may repeat a header's value."""
+    if type(error) is OSError and not error.strerror:  # all that `requests` says in this way
+        return "a file of certificates or of a key that the environment names is not there"
     if isinstance(error, requests.Timeout):
         return "it did not answer in time"
     inner = list(_within(error))

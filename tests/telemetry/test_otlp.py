@@ -146,6 +146,66 @@ async def test_one_that_keeps_changing_its_mind_is_not_told_each_time(caplog: py
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == ["spans are lost"]
 
 
+async def test_a_loss_that_lasts_is_said_again_and_so_is_its_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that began when the last line had just been written."""
+    caplog.set_level("INFO")
+    answers = (refuse(400), ok, refuse(400), refuse(400), ok)
+    async with collecting(*answers) as collector, delivering(collector.url) as sent:
+        for failed, exported in ((1, 0), (1, 1), (2, 1)):
+            sent.call()
+            await sent.until(failed=failed, exported=exported)
+        monkeypatch.setattr(otlp, "SAY_AGAIN", 0.0)
+        for failed, exported in ((3, 1), (3, 2)):
+            sent.call()
+            await sent.until(failed=failed, exported=exported)
+        await until(lambda: len(caplog.messages) == 4)
+    assert caplog.messages == ["spans are lost", "spans arrive again"] * 2
+    assert [record.__dict__["fields"].get("lost") for record in caplog.records] == [None, 1, None, 2]
+
+
+async def test_of_a_collector_that_is_too_slow_it_is_said_that_spans_are_lost(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes each batch, and what comes meanwhile does not fit."""
+    caplog.set_level("INFO")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "2")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(writer: asyncio.StreamWriter) -> bool:
+        asked.set()
+        await goes_on.wait()
+        return await ok(writer)
+
+    async with collecting(slow) as collector, delivering(collector.url) as counted:
+        counted.call()
+        await asked.wait()
+        counted.call(5)
+        goes_on.set()
+        await counted.until(exported=3, dropped=3)
+        await until(lambda: len(caplog.messages) == 2)
+    assert [(record.message, record.__dict__["fields"].get("why")) for record in caplog.records] == [
+        ("spans are lost", "they come faster than it takes them"),
+        ("spans arrive again", None),
+    ]
+    assert caplog.records[1].__dict__["fields"]["lost"] == 3
+
+
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"])
+async def test_of_a_file_that_is_not_there_it_is_said(
+    variable: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "/nowhere/hunter2.pem")
+    async with delivering(f"https://127.0.0.1:{free_port()}") as counted:
+        counted.call()
+        await counted.until(failed=1)
+        await until(lambda: bool(caplog.records))
+    why = caplog.records[0].__dict__["fields"]["why"]
+    assert why == "a file of certificates or of a key that the environment names is not there"
+
+
 @pytest.mark.parametrize(
     ("behaviour", "why"),
     [
