@@ -101,8 +101,9 @@ class Doors:
             if name == "grpc":
                 return await self._open_grpc(address, settings, most)
             if name == "admin":
-                return await serve(admin_app(self._view), address, tls("admin", listen.admin_tls))
-            return await serve(probe_app(self._view), address)
+                context = tls("admin", listen.admin_tls)
+                return await serve(admin_app(self._view), bind(address), context)
+            return await serve(probe_app(self._view), bind(address))
         except UnusableError:
             raise
         except OSError as error:

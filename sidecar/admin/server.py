@@ -1,8 +1,11 @@
-"""Binds an admin or probe app to its address."""
+"""Serves an admin or probe app on sockets that are bound already."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -11,8 +14,7 @@ from sidecar.admin.connection import Connection
 
 if TYPE_CHECKING:
     import ssl
-
-    from sidecar.settings.address import Address
+    from collections.abc import Sequence
 
 GRACE = 1.0
 """Seconds that answers under way have when the listener stops."""
@@ -22,10 +24,10 @@ BACKLOG = 128
 
 
 class AdminServer:
-    """A bound listener; `address` is where it really listens (port 0 is resolved)."""
+    """An open listener; `address` is where it really listens (port 0 is resolved)."""
 
     def __init__(
-        self, runner: web.AppRunner, bound: asyncio.Server, address: str, tls: ssl.SSLContext | None = None
+        self, runner: web.AppRunner, bound: Sequence[asyncio.Server], address: str, tls: ssl.SSLContext | None = None
     ) -> None:
         self._runner = runner
         self._bound = bound
@@ -48,7 +50,9 @@ class AdminServer:
 
     async def aclose(self) -> None:
         """Stop accepting, end event streams, give answers under way a moment."""
-        self._bound.close()
+        for each in self._bound:
+            each.close()
+        _unlink(self.address)
         await self._runner.cleanup()
 
 
@@ -57,27 +61,45 @@ async def _unsigned(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.popall("Server", None)
 
 
-async def serve(app: web.Application, address: Address, tls: ssl.SSLContext | None = None) -> AdminServer:
-    """Listen there. Raises `OSError` when the address cannot be bound."""
+async def serve(
+    app: web.Application, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None = None
+) -> AdminServer:
+    """Serve who comes there: all of one address, listening. They are closed with it, or when this fails."""
+    address = _name(sockets[0])
     app.on_response_prepare.append(_unsigned)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE)
-    await runner.setup()
-    loop, server = asyncio.get_running_loop(), runner.server
-    assert server is not None  # after `setup`
-
-    def connection() -> Connection:
-        """What the runner's own sites would make, but ours."""
-        return Connection(server, loop=loop, access_log=None)  # type: ignore[arg-type] # None is for none, as above
-
+    bound: list[asyncio.Server] = []
     try:
-        if address.unix:
-            bound = await loop.create_unix_server(connection, address.unix, ssl=tls, backlog=BACKLOG)
-        else:
-            bound = await loop.create_server(connection, address.host, address.port, ssl=tls, backlog=BACKLOG)
+        await runner.setup()
+        loop, server = asyncio.get_running_loop(), runner.server
+        assert server is not None  # after `setup`
+
+        def connection() -> Connection:
+            """What the runner's own sites would make, but ours."""
+            return Connection(server, loop=loop, access_log=None)  # type: ignore[arg-type] # None is for none, as above
+
+        for each in sockets:
+            create = loop.create_unix_server if each.family == socket.AF_UNIX else loop.create_server
+            bound.append(await create(connection, sock=each, ssl=tls, backlog=BACKLOG))
     except BaseException:
+        for each in sockets:
+            each.close()
+        _unlink(address)
         await runner.cleanup()
         raise
-    if address.unix:
-        return AdminServer(runner, bound, str(address), tls)
-    host, port = bound.sockets[0].getsockname()[:2]
-    return AdminServer(runner, bound, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", tls)
+    return AdminServer(runner, bound, address, tls)
+
+
+def _name(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    if isinstance(name, str):
+        return f"unix:{name}"
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _unlink(address: str) -> None:
+    scheme, _, path = address.partition(":")
+    if scheme == "unix":
+        with contextlib.suppress(OSError):
+            Path(path).unlink()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from sidecar.accepting import bind
 from sidecar.admin.api import admin_app
 from sidecar.admin.probe import probe_app
 from sidecar.admin.server import serve
@@ -40,7 +41,7 @@ BAD_BODIES = {
 
 async def told(app: web.Application, sent: bytes) -> tuple[str, dict[str, str], bytes]:
     """The status line, the head and the body of all that comes until the connection ends."""
-    server = await serve(app, Address("127.0.0.1", 0))
+    server = await serve(app, bind(Address("127.0.0.1", 0)))
     host, _, port = server.address.rpartition(":")
     async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection(host, int(port))

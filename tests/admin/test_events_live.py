@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sidecar.accepting import bind
 from sidecar.admin.api import admin_app
 from sidecar.admin.server import serve
 from sidecar.admin.view import Access
@@ -95,7 +96,7 @@ async def test_too_many_who_listen_are_refused(admin: aiohttp.ClientSession, vie
 
 
 async def test_who_does_not_read_is_cut_and_its_place_is_free(view: FakeView) -> None:
-    server = await serve(admin_app(view, stalled=0.05), Address("127.0.0.1", 0))
+    server = await serve(admin_app(view, stalled=0.05), bind(Address("127.0.0.1", 0)))
     host, _, port = server.address.rpartition(":")
     loop = asyncio.get_running_loop()
     with socket.socket() as asleep:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from sidecar.accepting import bind
 from sidecar.admin.probe import probe_app
 from sidecar.admin.server import serve
 from sidecar.admin.view import Access
@@ -23,7 +24,7 @@ async def status_of(probe: aiohttp.ClientSession, method: str, path: str) -> int
 async def test_the_probe_listener_asks_for_nothing_and_shows_little(view: FakeView) -> None:
     view.may = Access("s3cret", loopback=False)
     view.draining = True
-    server = await serve(probe_app(view), Address("127.0.0.1", 0))
+    server = await serve(probe_app(view), bind(Address("127.0.0.1", 0)))
     try:
         async with aiohttp.ClientSession(f"http://{server.address}", headers={"Host": "pod.example.com"}) as probe:
             paths = ("/livez", "/readyz", "/metrics", "/health", "/config", "/circuit-breakers")

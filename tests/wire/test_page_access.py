@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Error
 
+from sidecar.accepting import bind
 from sidecar.admin.server import serve
 from sidecar.settings.address import Address
 from tests.kit.browser import opened
@@ -123,7 +124,7 @@ async def test_no_other_page_can_frame_it(browser: Browser) -> None:
 
         app = web.Application()
         app.add_routes([web.get("/", trap)])
-        other = await serve(app, Address("127.0.0.1", 0))
+        other = await serve(app, bind(Address("127.0.0.1", 0)))
         try:
             async with opened(browser, f"http://{other.address}/", allowed=lambda _: True) as shown:
                 await shown.page.wait_for_event("console", lambda said: "frame-ancestors" in said.text)
