@@ -42,12 +42,16 @@ class ConfigError(Exception):
     """The policy file cannot be used; `mistakes` are all of them, in file order.
 
     `files` are those that it names, by path the SHA-256 of what they held: one that comes or changes may make it good.
+    `text` is that of the file itself, empty if it could not be read; None where it is known from elsewhere.
     """
 
-    def __init__(self, mistakes: Sequence[Mistake], files: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, mistakes: Sequence[Mistake], files: Mapping[str, str] | None = None, text: str | None = None
+    ) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
         self.mistakes = tuple(mistakes)
         self.files = dict(files or {})
+        self.text = text
 
 
 class Refused(Exception):

@@ -125,7 +125,9 @@ class Reloading:
         except ConfigError as error:
             view.stale = str(error).splitlines()[0]
             files = error.files or {path: self._seen.get(path, "") for path in self._files}
-            self._have_read(self._seen[str(view.loaded.path)], files, refused=True)
+            # What was read, not what was seen before: of a file that is written again meanwhile it may be a part.
+            text = self._seen[str(view.loaded.path)] if error.text is None else error.text
+            self._have_read(text, files, refused=True)
             mistakes = [str(mistake) for mistake in error.mistakes]
             view.reloaded("failure", mistakes=[asdict(mistake) for mistake in error.mistakes])
             telemetry.reloaded("failure", before.engine.generation, mistakes=mistakes)
@@ -148,7 +150,9 @@ class Reloading:
     async def _swap(self, before: Runtime, *, by_itself: bool) -> dict[str, Any]:
         view = self._view
         # Reading and checking take tens of milliseconds, in which calls go on.
-        loaded = self._adjust(await asyncio.to_thread(load, view.loaded.path, self._around.environ, pipes=False))
+        loaded = await asyncio.to_thread(load, view.loaded.path, self._around.environ, pipes=False)
+        self._seen = {**self._seen, str(loaded.path): loaded.hash}
+        loaded = self._adjust(loaded)
         if by_itself and not loaded.text.strip():
             raise ConfigError([Mistake(str(loaded.path), 0, "", EMPTY)])
         runtime, move = await self._made(loaded, before)

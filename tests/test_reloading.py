@@ -176,6 +176,32 @@ async def test_many_at_once_are_one_after_the_other() -> None:
         assert [each["generation"] for each in told] == list(range(2, 12))
 
 
+@pytest.mark.parametrize("meanwhile", ["gone", "empty", "cut short"])
+async def test_a_file_that_is_written_once_more_while_it_is_read_is_read_again(
+    meanwhile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same text: what was refused is not what has been seen before and after."""
+    monkeypatch.setattr(watching, "AGAIN", 10 * PATIENCE)
+    async with running(one(NOWHERE), watched=True) as sidecar:
+
+        def load_meanwhile(path: Path, environ: dict[str, str], *, pipes: bool) -> Loaded:
+            monkeypatch.setattr(reloading, "load", load)
+            text = path.read_text()
+            if meanwhile == "gone":
+                path.unlink()
+            else:
+                path.write_text("" if meanwhile == "empty" else text[:-20])
+            try:
+                return load(path, environ, pipes=pipes)
+            finally:
+                path.write_text(text)
+
+        monkeypatch.setattr(reloading, "load", load_meanwhile)
+        rewrite(sidecar, "[routes.r]", "# changed\n[routes.r]")
+        await sidecar.log.saying("the policy file was not taken")
+        assert (await sidecar.log.saying("the policy file was taken"))["generation"] == 2
+
+
 class Held:
     """Stands in for `load`: a reload is in the middle of it until it is let go."""
 

@@ -98,7 +98,18 @@ def load(path: Path, environ: Mapping[str, str], *, pipes: bool = True) -> Loade
     try:
         content = read(path, pipes=pipes)
     except OSError as error:
-        raise _about_file(path, f"cannot be read: {error.strerror}") from error
+        unreadable = _about_file(path, f"cannot be read: {error.strerror}")
+        unreadable.text = ""
+        raise unreadable from error
+    found = hashlib.sha256(content).hexdigest()
+    try:
+        return _loaded(path, content, found, environ)
+    except ConfigError as error:
+        error.text = found
+        raise
+
+
+def _loaded(path: Path, content: bytes, found: str, environ: Mapping[str, str]) -> Loaded:
     try:
         text = content.decode("utf-8-sig")  # editors on Windows begin it with a byte order mark
     except UnicodeDecodeError as error:
@@ -125,7 +136,7 @@ def load(path: Path, environ: Mapping[str, str], *, pipes: bool = True) -> Loade
     return Loaded(
         settings=settings,
         text=text,
-        hash=hashlib.sha256(content).hexdigest(),
+        hash=found,
         path=path,
         secrets=frozenset(variables.hidden | files.hidden),
         files=files.digests,
