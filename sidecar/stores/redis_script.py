@@ -25,6 +25,7 @@ CLOCK = "redis.call('TIME')"
 
 SCRIPT = f"""
 local ROUNDING = 1e-9
+local MOST, LONGEST = 1e20, 1e15  -- of a level and of its seconds, where they may be ours; of a key's milliseconds
 local what, amount, tokens, counted = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local time = {CLOCK}
 local now = time[1] * 1000000 + time[2]
@@ -34,7 +35,8 @@ local stored = redis.call('HGETALL', KEYS[1])
 for i = 1, #stored, 2 do
   local level, holds, rate, at = string.match(stored[i + 1], '^([%d.e+-]+) ([%d.e+-]+) ([%d.e+-]+) ([%d.e+-]+)$')
   level, holds, rate, at = tonumber(level), tonumber(holds), tonumber(rate), tonumber(at)
-  if level and holds and rate and at and holds > 0 and rate > 0 then
+  local ours = level and holds and rate and at and level < MOST and holds > 0 and holds < MOST and rate > 1 / MOST
+  if ours and level / rate < MOST then
     if at > now then
       write = true  -- the clock was put back: what is written from now on is by the new one
     else
@@ -96,7 +98,7 @@ for i, window in ipairs(windows) do
 end
 if write and #fields > 0 then
   redis.call('HSET', KEYS[1], unpack(fields))
-  redis.call('PEXPIRE', KEYS[1], math.ceil(idle * 1000) + 1)
+  redis.call('PEXPIRE', KEYS[1], math.ceil(math.min(idle * 1000, LONGEST)) + 1)
 end
 return answer
 """

@@ -178,12 +178,23 @@ def test_a_level_that_is_brought_along_is_the_least(redis: Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    "found", ["", "x", "1 2 3", "1 0 1 1", "1 1 0 1", "nan 1 1 1", "inf 1 1 1", "e e e e", "1 2 3 4 5", "\x00\xff"]
-)
+    "found",
+    ["", "x", "1 2 3", "1 0 1 1", "1 1 0 1", "nan 1 1 1", "inf 1 1 1", "e e e e", "1 2 3 4 5", "\x00\xff",
+     "1e999 1 1 1", "1 1e999 1 1", "1 1 1e999 1", "1e999 1e999 1e999 1e999", "1e308 1e-308 1e-308 1", "1e16 1 1e-9 1",
+     "-1e308 1 1 1", "1 1 1 -1e999"],
+)  # fmt: skip
 def test_what_somebody_else_wrote_into_a_bucket_is_nothing(redis: Redis, found: str) -> None:
     redis.hset(KEY, "requests:60", found)
     redis.hset(KEY, "", found)
     assert There(redis, per_minute=3).take() == [0.0, 2.0]
+
+
+def test_a_debt_of_ages_is_one_there_too(redis: Redis) -> None:
+    """As many tokens as a provider is believed to have counted, and the slowest limit."""
+    there = There(redis, tokens_per_minute=1)
+    assert there.correct(2**53 - 1) == [0.0, 2.0 - 2**53]
+    assert redis.pttl(KEY) > 9e14
+    assert there.take(tokens=1.0)[0] == pytest.approx((2**53 - 1) * 60)
 
 
 def test_more_than_a_bucket_holds_never_fits(redis: Redis) -> None:
