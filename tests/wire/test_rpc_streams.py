@@ -82,7 +82,7 @@ async def test_a_stream_that_is_silent_for_too_long_is_broken_and_its_server_lef
         began = time.monotonic()
         answer = await ask(on.channel, b"go", metadata=(("x-request-id", "r"),))
         assert (answer.short, answer.text) == (("UNAVAILABLE", [b"1"]), "no message for 0.15 s")
-        assert 0.15 <= time.monotonic() - began < 3
+        assert time.monotonic() - began >= 0.15
         assert (await on.sidecar.log.call("r"))["outcome"] == "broke"
         async with asyncio.timeout(PATIENCE):
             await on.service.seen[0].cancelled.wait()
@@ -91,10 +91,10 @@ async def test_a_stream_that_is_silent_for_too_long_is_broken_and_its_server_lef
 async def test_a_stream_that_speaks_now_and_then_is_not_silent() -> None:
     async def slow(talk: Talk) -> None:
         for number in range(6):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)
             await talk.say(b"%d" % number)
 
-    async with relayed(slow, upstream='timeout = { idle = "300ms" }') as on:
+    async with relayed(slow, upstream='timeout = { idle = "1500ms" }') as on:
         assert (await ask(on.channel)).short == ("OK", [b"%d" % number for number in range(6)])
 
 
@@ -103,11 +103,11 @@ async def test_a_caller_that_takes_its_time_is_no_silence_of_the_server() -> Non
         for _ in range(200):
             await talk.say(b"x" * 50_000)
 
-    async with relayed(quick, upstream='timeout = { idle = "100ms" }') as on:
+    async with relayed(quick, upstream='timeout = { idle = "1500ms" }') as on:
         rpc = opened(on.channel)
         await rpc.done_writing()
         assert await rpc.read() == b"x" * 50_000
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.6)
         assert (await told(rpc)).short == ("OK", [b"x" * 50_000] * 199)
 
 

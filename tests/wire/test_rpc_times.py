@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from tests.kit.rpc import Talk
 
 UNARY = f'unary = ["{METHOD[1:]}"]'
+PASSES = 1.5
+"""Seconds of a deadline that passes, but not before the call has reached its server, also where a machine pauses."""
 KNOWN = pytest.mark.parametrize("known", [UNARY, ""], ids=["known-unary", "unknown"])
 
 
 @KNOWN
 async def test_what_is_left_of_a_deadline_is_told_on(known: str) -> None:
     async with relayed(echo, upstream=known) as on:
-        assert (await ask_unary(on.channel, seconds=7)).code == "OK"
+        assert (await ask_unary(on.channel, seconds=90)).code == "OK"
     left = on.service.seen[0].seconds_left
     assert left is not None
-    assert 6 < left < 7.1  # grpcio rounds up, to three digits
+    assert 90 - PATIENCE < left < 91  # grpcio rounds up, to three digits
 
 
 @KNOWN
@@ -38,19 +40,19 @@ async def test_who_sets_no_deadline_has_none(known: str) -> None:
 
 async def test_a_route_s_deadline_is_told_on_for_unary_calls() -> None:
     """For a stream it counts until evidence only, so that it cannot be the server's."""
-    async with relayed(echo, upstream=UNARY, route='deadline = "5s"') as on:
+    async with relayed(echo, upstream=UNARY, route='deadline = "90s"') as on:
         await ask_unary(on.channel, seconds=None)
         await ask_unary(on.channel, method="/p.S/Other", seconds=None)
     left = on.service.seen[0].seconds_left
     assert left is not None
-    assert 4 < left < 5.1
+    assert 90 - PATIENCE < left < 91
     assert on.service.seen[1].seconds_left is None
 
 
 @KNOWN
 async def test_a_deadline_that_passes_ends_both_sides(known: str) -> None:
     async with relayed(hang, upstream=known) as on:
-        answer = await ask_unary(on.channel, seconds=0.2, metadata=(("x-request-id", "late"),))
+        answer = await ask_unary(on.channel, seconds=PASSES, metadata=(("x-request-id", "late"),))
         assert answer.code == "DEADLINE_EXCEEDED"
         async with asyncio.timeout(PATIENCE):
             await (await on.service.call()).cancelled.wait()
@@ -79,12 +81,12 @@ async def test_a_deadline_that_passes_in_the_middle_of_a_stream_is_told_as_one()
 @KNOWN
 @pytest.mark.parametrize("how", ["deadline", "x-sidecar-timeout"])
 async def test_a_deadline_of_the_route_or_of_the_caller_s_wish_is_told_by_the_sidecar(known: str, how: str) -> None:
-    route, metadata = ('deadline = "100ms"', ()) if how == "deadline" else ("", ((how, "100ms"),))
+    route, metadata = (f'deadline = "{PASSES}s"', ()) if how == "deadline" else ("", ((how, f"{PASSES}s"),))
     async with relayed(hang, upstream=known, route=route) as on:
         began = time.monotonic()
         answer = await ask_unary(on.channel, metadata=metadata)
         assert answer.code == "DEADLINE_EXCEEDED"
-        assert 0.09 < time.monotonic() - began < 3
+        assert time.monotonic() - began > 0.9 * PASSES
         assert answer.field("x-sidecar-upstream") == "a"
         async with asyncio.timeout(PATIENCE):
             await (await on.service.call()).cancelled.wait()
@@ -100,10 +102,10 @@ async def test_a_wish_ends_with_the_first_sign_of_life() -> None:
         await talk.say(b"2")
 
     async with relayed(slow) as on:
-        rpc = opened(on.channel, metadata=(("x-sidecar-timeout", "150ms"),))
+        rpc = opened(on.channel, metadata=(("x-sidecar-timeout", f"{PASSES}s"),))
         await rpc.done_writing()
         assert await rpc.read() == b"1"
-        asyncio.get_running_loop().call_later(0.3, go_on.set)
+        asyncio.get_running_loop().call_later(1.2 * PASSES, go_on.set)
         assert (await told(rpc)).short == ("OK", [b"2"])
 
 

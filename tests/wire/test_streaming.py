@@ -195,6 +195,13 @@ async def test_early_hints_pass_before_the_reply() -> None:
         assert (await caller.answer()).body == b"ok\n"
 
 
+@pytest.fixture
+def told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No upstream is taken for one that never says 100 because the machine pauses."""
+    monkeypatch.setattr("sidecar.upstreams.body_sender.CONTINUE_PATIENCE", 3600)
+
+
+@pytest.mark.usefixtures("told_in_time")
 async def test_expect_100_continue_goes_end_to_end() -> None:
     async with listening() as upstream, running(one(upstream.url)) as sidecar:
         caller = await sidecar.caller()
@@ -209,6 +216,7 @@ async def test_expect_100_continue_goes_end_to_end() -> None:
         assert (await caller.answer()).body == b"thanks"
 
 
+@pytest.mark.usefixtures("told_in_time")
 async def test_who_expects_100_may_be_refused_before_sending_anything() -> None:
     async with listening() as upstream, running(one(upstream.url)) as sidecar:
         caller = await sidecar.caller()
