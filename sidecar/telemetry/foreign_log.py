@@ -1,7 +1,8 @@
 """What OpenTelemetry's SDK logs of itself, in the process log, and not often.
 
 Its exporter says each failed try, and what cannot be read of `OTEL_EXPORTER_OTLP_HEADERS` with the value, which is
-somebody's key. That spans are lost is said by `otlp.py`; of a header only that it cannot be read.
+somebody's key. That spans are lost is said by `otlp.py`; of a header only that it cannot be read. What it says of a
+caller's `tracestate` repeats that, and nobody here could mend it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ SAY_AGAIN = 60.0
 
 NAME = "opentelemetry"
 SAID_BY_US = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal")
+OF_CALLERS = "opentelemetry.trace.span"
 SECRETIVE = "opentelemetry.util.re"
 UNREADABLE = "a header in OTEL_EXPORTER_OTLP_HEADERS cannot be read: it is to be NAME=VALUE"
 
@@ -31,7 +33,7 @@ class Foreign(logging.Filter):
         self._said: dict[object, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.startswith(SAID_BY_US):
+        if record.name == OF_CALLERS or record.name.startswith(SAID_BY_US):
             return False
         if record.name == SECRETIVE:
             record.msg, record.args = UNREADABLE, ()

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.trace import TraceState
 
 from sidecar.telemetry.foreign_log import SAY_AGAIN, UNREADABLE, Foreign, keep_quiet
 
@@ -59,6 +60,16 @@ def test_what_the_delivery_says_itself_is_not_said_twice(heard: Heard) -> None:
 def test_a_header_that_cannot_be_read_is_not_repeated(heard: Heard) -> None:
     heard.log("opentelemetry.util.re", "Header format invalid! %s", "authorization hunter2")
     assert heard.said == [UNREADABLE]
+
+
+@pytest.mark.parametrize(
+    "sent", ["a=\xe9hunter2", "hunter2", "a=1,a=hunter2", ",".join(f"k{i}=hunter2" for i in range(40))]
+)
+def test_a_caller_s_trace_state_is_in_no_line(sent: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    keep_quiet()
+    TraceState.from_header([sent])
+    assert caplog.messages == []
 
 
 def test_it_is_put_there_once(theirs: logging.Logger) -> None:
