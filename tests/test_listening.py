@@ -70,8 +70,7 @@ async def test_if_one_listener_cannot_open_none_does() -> None:
         with pytest.raises(OSError, match=r"listen\.admin"):
             async with running(policy):
                 pass
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", port))
+    await closed(f"127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "localhost:0"])
