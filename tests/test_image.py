@@ -6,6 +6,7 @@ Not shown here: that the bases are what `tests/kit/built.py` takes them for, and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -91,6 +92,16 @@ class Container(NamedTuple):
         made = self.process.pid
         return int(Path(f"/proc/{made}/task/{made}/children").read_text())
 
+    def kill(self) -> None:
+        """Not who made the namespaces: a child that has changed its user does not end with its parent. Either may have
+        ended already, in any moment.
+        """
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except (OSError, ValueError):  # gone; or there is no child, any more or yet
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+
     def status(self) -> dict[str, str]:
         """What the kernel says of process 1 (`proc(5)`)."""
         told = Path(f"/proc/{self.pid}/status").read_text()
@@ -133,8 +144,7 @@ async def started(
         yield container
     finally:
         if process.returncode is None:
-            # Not who made the namespaces: a child that has changed its user does not end with its parent.
-            os.kill(container.pid, signal.SIGKILL)
+            container.kill()
         await process.communicate()
 
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.caller import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -51,7 +53,7 @@ def _why_not() -> str:
             return f"there is no {program} on this machine"
     tried = subprocess.run(
         ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "true"],
-        capture_output=True, text=True, timeout=10, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     return tried.stderr.strip()
 
@@ -64,7 +66,7 @@ def needs_clean_root(*packages: str) -> None:
             pytest.fail(said)
         pytest.skip(said)
     for package in packages:
-        asked = subprocess.run(["dpkg-query", "-L", package], capture_output=True, timeout=10, check=False)
+        asked = subprocess.run(["dpkg-query", "-L", package], capture_output=True, timeout=PATIENCE, check=False)
         if asked.returncode:
             said = f"no clean root can be made here: Debian's {package} is not installed"
             if os.environ.get("CI"):
@@ -76,7 +78,7 @@ def essential() -> set[str]:
     """The packages that every Debian has, and what those need."""
     told = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Package}|${Essential}|${Priority}|${Pre-Depends},${Depends}\n"],
-        capture_output=True, text=True, timeout=10, check=True,
+        capture_output=True, text=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     needs: dict[str, list[str]] = {}
     wanted: list[str] = []
@@ -102,7 +104,7 @@ def debian(root: Path, packages: Iterable[str]) -> None:
     (root / "tmp").mkdir(mode=0o1777)
     (root / "tmp").chmod(0o1777)
     listed = subprocess.run(
-        ["dpkg-query", "-L", *packages], capture_output=True, text=True, timeout=30, check=True
+        ["dpkg-query", "-L", *packages], capture_output=True, text=True, timeout=PATIENCE, check=True
     ).stdout.splitlines()
     for name in listed:
         path = Path(name)
@@ -143,7 +145,7 @@ def this_python(root: Path) -> None:
     (programs / "pip").chmod(0o755)
     for shared in Path(sys.base_prefix, "lib").glob("libpython3*.so*"):
         shutil.copy2(shared, root / "usr/local/lib", follow_symlinks=False)
-    subprocess.run(["/sbin/ldconfig", "-r", str(root)], timeout=30, check=True)
+    subprocess.run(["/sbin/ldconfig", "-r", str(root)], timeout=PATIENCE, check=True)
 
 
 def entering(

@@ -38,7 +38,7 @@ def calls(name: str) -> set[str]:
     if not name.startswith("@"):
         return {name}
     told = subprocess.run(
-        ["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, timeout=10, check=True
+        ["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, timeout=60, check=True
     ).stdout
     words = [line.split()[0] for line in told.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
     return set().union(*(calls(word) for word in words))

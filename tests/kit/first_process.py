@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.caller import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -27,7 +29,7 @@ def _may() -> str:
     """Why it cannot be done here; empty if it can."""
     if shutil.which("unshare") is None:
         return "there is no unshare on this machine"
-    tried = subprocess.run([*_OWN, "true"], capture_output=True, text=True, timeout=10, check=False)
+    tried = subprocess.run([*_OWN, "true"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     return tried.stderr.strip() if tried.returncode else ""
 
 
@@ -65,9 +67,9 @@ class FirstProcess:
 
     async def line(self) -> str:
         assert self.outside.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             return (await self.outside.stdout.readline()).decode().rstrip()
 
     async def ended(self) -> int:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             return await self.outside.wait()
