@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sidecar.telemetry.log_writer import LogWriter
+from tests.kit.caller import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +32,10 @@ def pipe() -> Iterator[tuple[int, int]]:
             continue  # the test closed it
 
 
-def until(condition: object, seconds: float = 5.0) -> None:
-    """Wait for another thread, at most so long."""
+def until(condition: object) -> None:
+    """Wait for another thread."""
     assert callable(condition)
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "it never happened"
         threading.Event().wait(0.005)
@@ -69,7 +70,7 @@ def test_a_reader_that_never_reads_costs_lines_and_nothing_else(pipe: tuple[int,
         writer.write(b"x" * 99 + b"\n")
     assert writer.dropped > 15_000
     writer.close(timeout=0.2)
-    assert time.monotonic() - started < 5.0
+    assert time.monotonic() - started < PATIENCE, "who reads nothing would be waited for without an end"
 
 
 def test_what_waits_is_bounded_in_bytes_too(pipe: tuple[int, int]) -> None:
@@ -146,7 +147,7 @@ def test_a_non_blocking_pipe_that_stays_full_does_not_hold_the_close(pipe: tuple
         writer.write(b"y" * 99 + b"\n")
     started = time.monotonic()
     writer.close(timeout=0.2)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < PATIENCE
 
 
 def test_a_line_after_the_close_is_lost_and_counted(pipe: tuple[int, int]) -> None:
