@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from sidecar.standins import raw
 from sidecar.standins.kept_port import KeptPort
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class HttpPort:
     async def _open(self, serve: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
         """Serve requests by `serve`, which is cancelled when its caller leaves."""
         if self._server is None:
-            self._server = web.Server(serve, access_log=None, handler_cancellation=True)
+            self._server = web.Server(_quiet(serve), access_log=None, handler_cancellation=True)
         if self._socket is None:
             self._kept.give_up()
             self._socket = await asyncio.get_running_loop().create_server(self._server, self.host, self.port)
@@ -52,3 +53,17 @@ class HttpPort:
         self._kept.give_up()
         if self._server is not None:
             await self._server.shutdown(0)
+
+
+def _quiet(
+    serve: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    """The same; a caller that has left when it is written to is no error, and aiohttp would log it with a traceback."""
+
+    async def served(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await serve(request)
+        except ConnectionError:
+            return raw.gone()
+
+    return served

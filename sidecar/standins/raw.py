@@ -96,3 +96,8 @@ def early_hints() -> Raw:
 def cut() -> Raw:
     """The end of a chunked stream without its last chunk: after this no reader may take it for complete."""
     return Raw(b"")
+
+
+def gone() -> Raw:
+    """Nothing: the caller has left."""
+    return Raw(b"")

@@ -182,6 +182,22 @@ async def test_stopping_does_not_wait_for_a_busy_connection() -> None:
             await waiting
 
 
+async def test_a_caller_that_has_left_when_it_is_answered_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def late(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        response = web.StreamResponse()
+        await response.prepare(request)
+        request.transport.abort()
+        await response.write(b"late")
+        raise AssertionError
+
+    standin = StandIn("late", answer=late)
+    await standin.start()
+    await raw_exchange(standin)
+    await standin.stop()
+    assert caplog.records == []
+
+
 async def test_the_command_says_where_it_is_and_ends_on_a_signal() -> None:
     command = (sys.executable, "-m", "sidecar.standins.http", "--name", "cart", "--fault", "fail:status=503")
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
