@@ -92,6 +92,23 @@ async def test_off_loopback_nothing_is_shown_without_a_token(browser: Browser, t
                 assert shop.url not in await shown.page.content()
 
 
+async def test_another_token_is_asked_for_while_somebody_looks(browser: Browser) -> None:
+    everywhere = '[listen]\nhttp = "127.0.0.1:0"\nadmin = "0.0.0.0:0"\n'
+    async with StandIn("shop") as shop, running(policy(shop, everywhere, "first")) as sidecar:
+        url = sidecar.admin.replace("0.0.0.0", "127.0.0.1")
+        async with opened(browser, url, allowed=refusals) as shown:
+            page = shown.page
+            await give(page, "first")
+            await page.get_by_text("Live", exact=True).wait_for()
+            sidecar.file.write_text(sidecar.file.read_text().replace('"first"', '"second"'))
+            await sidecar.daemon.reload()
+            await page.get_by_text("The token that this tab has is not the admin token.").wait_for()
+            await give(page, "a guess")
+            await page.get_by_text("That was not the admin token.").wait_for()
+            await give(page, "second")
+            await page.get_by_text("Live", exact=True).wait_for()
+
+
 async def test_any_name_of_this_machine_may_change(browser: Browser) -> None:
     """As through `kubectl port-forward`, where name and port are the forwarder's."""
     async with StandIn("shop") as shop, running(policy(shop)) as sidecar:

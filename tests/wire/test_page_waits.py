@@ -20,10 +20,15 @@ CLOSED = {"state": "closed", "failure_count": 0, "recent_failures": 0, "total_ca
 
 IMPATIENT = """
 const later = window.setTimeout;
-window.setTimeout = (what, wait) => later(what, wait === 15_000 ? 50 : wait);
+let next = true;
+window.setTimeout = (what, wait) => {
+  const soon = next && wait === 15_000;
+  if (soon) next = false;
+  return later(what, soon ? 50 : wait);
+};
 true;
 """
-"""The fifteen seconds that an answer may take are over soon."""
+"""The fifteen seconds that the next answer may take are over soon; all after it have them whole."""
 
 COUNTED = """
 const send = window.fetch;

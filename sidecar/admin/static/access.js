@@ -57,7 +57,12 @@ export const forgetToken = () => keep("");
  */
 export async function ask(path, options = {}) {
   const { needed = false, ...init } = options;
-  if (needed && !token) await renew("Changes need the admin token.");
+  let given = false;
+  const again = async (/** @type {string} */ why) => {
+    await renew(why);
+    given = true;
+  };
+  if (needed && !token) await again("Changes need the admin token.");
   for (;;) {
     const sent = token;
     const headers = { ...init.headers, ...(sent ? { Authorization: `Bearer ${sent}` } : {}) };
@@ -69,7 +74,8 @@ export async function ask(path, options = {}) {
     const wrong = answer.status === 403 && told.error?.code === "forbidden_token" && sent !== "";
     if (!missing && !wrong) throw refused;
     // Another request may have asked meanwhile: then its token is tried first.
-    if (token === sent) await renew(wrong ? "That was not the admin token." : "This sidecar asks for its admin token.");
+    const another = given ? "That was not the admin token." : "The token that this tab has is not the admin token.";
+    if (token === sent) await again(wrong ? another : "This sidecar asks for its admin token.");
   }
 }
 
