@@ -99,6 +99,7 @@ async def test_every_command_of_the_readme_does_what_it_says(gateway: Gateway) -
     told = await gateway.run(fraud)
     assert '"decision": "review"' in told
     assert "x-sidecar-upstream: static" in told.lower()
+    assert "x-sidecar-attempts: 1\r" in told.lower()  # "after half a second": one timeout, not one for each try
 
     told = await gateway.run(recommendations)
     assert '"source": "popular"' in told
@@ -177,6 +178,15 @@ async def test_on_a_machine_without_redis_the_example_says_what_brings_it(tmp_pa
         out, _ = await example.communicate()
     assert example.returncode == 2
     assert b"apt-get install redis-server" in out
+
+
+async def test_without_the_client_for_redis_the_example_says_what_brings_it(tmp_path: Path) -> None:
+    (tmp_path / "redis-server").touch(mode=0o755)
+    hidden = "import runpy, sys; sys.modules['redis'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
+    async with process(PYTHON, "-c", hidden, str(FLEET / "run.py"), env={"PATH": str(tmp_path)}) as example:
+        out, _ = await example.communicate()
+    assert example.returncode == 2
+    assert b"-m pip install 'sidecar-proxy[redis]'\n" in out
 
 
 def test_the_packages_for_node_are_installed_in_tests_as_the_readme_says() -> None:

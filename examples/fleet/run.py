@@ -3,7 +3,7 @@
 python examples/fleet/run.py
 
 It takes about three seconds. Exit code 1 if the two sidecars together let another number
-of calls pass than their file says, 2 if there is no Redis to be started.
+of calls pass than their file says, 2 if there is no Redis to be started, or no client for it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 
+from sidecar.extras import DISTRIBUTION, installed
 from sidecar.standins.faults import HEALTHY, Fault, Kind
 from sidecar.standins.http import StandIn
 
@@ -42,6 +43,8 @@ NO_REDIS = """There is no redis-server here, nor a valkey-server. One of these b
   apt-get install redis-server
   brew install redis
   dnf install valkey"""
+NO_CLIENT = f"""The sidecar's client for Redis is not installed. This brings it:
+  {sys.executable} -m pip install '{DISTRIBUTION}[redis]'"""
 
 
 @dataclass
@@ -211,6 +214,9 @@ async def main() -> int:
     command = shutil.which("redis-server") or shutil.which("valkey-server")
     if command is None:
         print(NO_REDIS)
+        return 2
+    if not installed("redis"):
+        print(NO_CLIENT)
         return 2
     async with AsyncExitStack() as on:
         redis = Redis(command, free_port(), on.enter_context(tempfile.TemporaryDirectory()))
