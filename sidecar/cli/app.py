@@ -75,7 +75,12 @@ def _end(code: int) -> NoReturn:
 
 
 def _open_closed_streams() -> None:
-    """A stream that is closed (`2>&-`) is None, and `print` to None goes to stdout: complaints among the results."""
+    """A stream that is closed (`2>&-`) is None, and `print` to None goes to stdout: complaints among the results.
+
+    From a closed stdin comes what comes from an empty one: nothing.
+    """
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     if sys.stderr is None:

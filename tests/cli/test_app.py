@@ -127,6 +127,20 @@ def test_without_a_stdout(command: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("send -m a", 2, b"sidecar: there is nothing to send: sidecar send TEXT, or the text on stdin\n"),
+        ("chat -m a", 0, b""),
+    ],
+)
+def test_without_a_stdin(command: str, code: int, said: bytes) -> None:
+    """As a daemon starts programs; it is an empty one."""
+    typed = f"{SIDECAR} {command} <&-"
+    done = subprocess.run(["sh", "-c", typed], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"", said)
+
+
 def test_without_a_stderr_complaints_are_not_taken_for_results() -> None:
     command = f"{SIDECAR} health --admin 127.0.0.1:{free_port()} 2>&-"
     done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=30, check=False)
