@@ -51,6 +51,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("sidecar")
 
 
+LETS_GO = 0.5
+"""Seconds between two looks at what C-core still holds of a door that closes."""
+
+
 class GrpcDoor:
     """A gRPC server and what answers its calls."""
 
@@ -60,6 +64,30 @@ class GrpcDoor:
         self.address = server.address
         self.wanted = asyncio.Event()
         """Set when it has been left and another listener wants its address."""
+
+    async def close(self, grace: float | None) -> None:
+        """Take no more calls; those under way have `grace` seconds, None for none."""
+        letting_go = asyncio.create_task(self._let_go(), name=f"letting go of {self.address}")
+        try:
+            await self.server.stop(grace)
+        finally:
+            letting_go.cancel()
+
+    async def _let_go(self) -> None:
+        """Have C-core end what it still holds when no call is under way.
+
+        A call that comes in the moment of a stop may be laid where nobody takes it from any more, neither grpcio nor
+        C-core itself: its caller would wait until its deadline, and the server for it. Two looks, since the first one
+        may come before calls that stood in line have begun, on a machine that has paused.
+        """
+        idle = False
+        while True:
+            await asyncio.sleep(LETS_GO)
+            if idle and self.rpc.unsent == 0:
+                break
+            idle = self.rpc.unsent == 0
+        # Shielded: a cancellation would reach the future of grpcio's on which everybody waits who stops the server.
+        await asyncio.shield(self.server.stop(None))
 
 
 Door = Acceptor | GrpcDoor | AdminServer

@@ -179,7 +179,7 @@ class Listening:
 
     async def end_rpcs(self, grace: float | None) -> None:
         """Send gRPC callers away (GOAWAY); calls under way have `grace` seconds, None for none."""
-        await asyncio.gather(*(door.server.stop(grace) for door in self._rpc_doors()))
+        await asyncio.gather(*(door.close(grace) for door in self._rpc_doors()))
 
     async def aclose(self) -> None:
         """Close all at once."""
@@ -226,7 +226,7 @@ class Listening:
         try:
             if moved:
                 await self._forsaken(door, ends)
-            await door.server.stop(max(0.0, ends - loop.time()))
+            await door.close(max(0.0, ends - loop.time()))
         finally:
             self._left.remove(door)
 
@@ -292,6 +292,6 @@ async def _close(door: Door) -> None:
     if isinstance(door, Acceptor):
         door.close()
     elif isinstance(door, GrpcDoor):
-        await door.server.stop(None)
+        await door.close(None)
     else:
         await door.aclose()

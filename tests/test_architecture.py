@@ -177,6 +177,7 @@ TASKS: dict[str, str] = {
     "sidecar.standins": "not on the data path",
     "sidecar.admin": "not on the data path",
     "sidecar.daemon": "the life of the process",
+    "sidecar.doors": "while a gRPC door closes, C-core is watched for what it holds",
     "sidecar.listening": "an address that was left: its calls end in the background",
     "sidecar.reloading": "a reload that somebody has asked for goes on though that one leaves",
     "sidecar.live": "one for all who listen to GET /live, while somebody does",

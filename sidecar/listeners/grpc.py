@@ -69,6 +69,8 @@ class GrpcListener(grpc.GenericRpcHandler):
         self._handlers: dict[tuple[str, bool], grpc.RpcMethodHandler[bytes, bytes]] = {}
         self.calls = 0
         """Under way now."""
+        self.unsent = 0
+        """Calls whose status has not been sent; they may be over, since callers may be slow to take the last of it."""
         self.on_change: Callable[[], None] | None = None
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
@@ -118,6 +120,10 @@ class GrpcListener(grpc.GenericRpcHandler):
         if routed_as:
             call.path = routed_as
         self._count(1)
+        task = asyncio.current_task()  # grpcio's for this call, which ends when all has been sent
+        assert task is not None
+        task.add_done_callback(self._sent)
+        self.unsent += 1
         reply: Reply | None = None
         try:
             async with self._exchange(call) as reply:
@@ -146,6 +152,9 @@ class GrpcListener(grpc.GenericRpcHandler):
             raise
         except grpc.aio.BaseError:  # nobody is there to be told
             return None
+
+    def _sent(self, _: object) -> None:
+        self.unsent -= 1
 
     def _count(self, more: int) -> None:
         self.calls += more
