@@ -46,7 +46,9 @@ def execute(
 
 @app.command(rich_help_panel=RUN)
 def demo(
-    seconds: Annotated[float | None, typer.Option(help="End by itself after so many seconds.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="End by itself after so many seconds.")
+    ] = None,
 ) -> None:
     """Run the sidecar between live traffic and services in trouble, and show what it does."""
     from sidecar.cli.demo import demo as work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
 
 import aiohttp
 import pytest
@@ -60,6 +61,13 @@ async def test_it_ends_by_itself_after_the_seconds_it_was_given() -> None:
         out, _ = await demo.communicate()
     assert demo.returncode == 0, out.decode()
     assert " answered well" in out.decode()
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "soon"])
+def test_what_is_no_length_of_time(seconds: str) -> None:
+    done = subprocess.run([SIDECAR, "demo", "--seconds", seconds], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"'--seconds'" in done.stderr
 
 
 async def test_its_policy_file_may_be_read_again_while_it_runs() -> None:
