@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import socket
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,11 @@ from sidecar.cli.llm.conversation import Speech
 from sidecar.cli.trouble import Trouble
 from sidecar.cli.web import Web
 from sidecar.llm import Dialect, Usage
+from tests.kit.caller import PATIENCE
 from tests.kit.one_answer import answering
+
+if TYPE_CHECKING:
+    import http.client
 
 OPENAI, ANTHROPIC = Speech(Dialect.OPENAI), Speech(Dialect.ANTHROPIC)
 EVENTS = (
@@ -58,7 +63,7 @@ PIECES = [
 def asked(*pieces: bytes, speech: Speech = OPENAI) -> tuple[Answer, list[str]]:
     answer = Answer(speech)
     with answering(*pieces) as url:
-        return answer, list(ask(Web(url, timeout=5), answer, speech.body("m", [], stream=True)))
+        return answer, list(ask(Web(url, timeout=PATIENCE), answer, speech.body("m", [], stream=True)))
 
 
 def test_a_whole_completion() -> None:
@@ -119,10 +124,29 @@ def test_a_stream_that_breaks_off(end: bytes) -> None:
     assert answer.error.message == "the stream broke off"
 
 
+class Prepared(Web):
+    """A server that has answered before it is asked: however busy the machine, only what does not come is waited for.
+
+    `caller` is the connection's end that is ours.
+    """
+
+    def __init__(self, caller: socket.socket) -> None:
+        super().__init__("http://127.0.0.1")
+        self._caller = caller
+
+    def _connection(self) -> http.client.HTTPConnection:
+        connection = super()._connection()
+        connection.sock = self._caller
+        return connection
+
+
 def test_a_stream_that_is_silent_for_too_long() -> None:
     answer = Answer(OPENAI)
-    with answering(EVENTS + chunk(delta("Hi ")), stays=True) as url:
-        assert list(ask(Web(url, timeout=0.2), answer, b"{}")) == ["", "Hi "]
+    server, caller = socket.socketpair()
+    with server, caller:
+        server.sendall(EVENTS + chunk(delta("Hi ")))
+        caller.settimeout(0.05)
+        assert list(ask(Prepared(caller), answer, b"{}")) == ["", "Hi "]
     assert answer.error is not None
     assert answer.error.message == "the stream broke off: it was silent for too long"
 
@@ -130,7 +154,7 @@ def test_a_stream_that_is_silent_for_too_long() -> None:
 def test_closing_it_cancels_the_call() -> None:
     answer = Answer(OPENAI)
     with answering(EVENTS + chunk(delta("Hi ")), stays=True) as url:  # fails if the caller does not leave
-        pieces = ask(Web(url, timeout=5), answer, b"{}")
+        pieces = ask(Web(url, timeout=PATIENCE), answer, b"{}")
         assert [next(pieces), next(pieces)] == ["", "Hi "]
         pieces.close()
     assert answer.total > 0
