@@ -25,10 +25,10 @@ from sidecar import __version__
 from tests.kit.addresses import free_port
 from tests.kit.blunt import answer, blunt
 from tests.kit.built import PYTHON_IMAGE, RUNTIME_IMAGE, built
+from tests.kit.caller import PATIENCE
 from tests.kit.certificates import make_certificates
 from tests.kit.commands import ROOT, answers, shell
 from tests.kit.dockerfile import instructions, sent
-from tests.kit.process import START
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -113,7 +113,7 @@ class Container(NamedTuple):
             *self.image.entering(words, mounts=self.policy), env=self.environ, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        async with asyncio.timeout(START):
+        async with asyncio.timeout(PATIENCE):
             out, _ = await running.communicate()
         assert running.returncode is not None
         return running.returncode, out.decode()
@@ -152,7 +152,7 @@ async def started(
 async def container(image: Image) -> AsyncIterator[Container]:
     """As an engine runs it: entrypoint and command, process 1, the image's user, nothing that can be written."""
     async with started(image, image.command) as each:
-        await answers(f"{each.http}/livez", START)
+        await answers(f"{each.http}/livez")
         yield each
 
 
@@ -168,7 +168,7 @@ async def test_it_serves_stays_well_without_its_upstreams_and_ends_by_sigterm(co
     assert re.search(r"^c-gateway +open ", told, re.MULTILINE)
     assert await container.exec(*container.image.healthcheck) == (0, "alive\n")
     os.kill(container.pid, signal.SIGTERM)
-    async with asyncio.timeout(START):
+    async with asyncio.timeout(PATIENCE):
         assert await container.process.wait() == 0
 
 
@@ -218,7 +218,7 @@ async def test_a_mounted_policy_may_have_no_admin_listener_and_names_are_checked
         text = MOUNTED % (theirs.url, strangers.url)
         (policy / "sidecar.toml").write_text(text.replace("//127.0.0.1", "//localhost"))
         async with started(image, image.command, policy, SSL_CERT_FILE="/etc/sidecar/ca.pem") as container:
-            await answers(f"{container.http}/livez", START)
+            await answers(f"{container.http}/livez")
             assert await container.exec(*image.healthcheck) == (0, "alive\n")
             assert await shell(f"curl -s {container.http}/theirs") == "from inside"
             refused = json.loads(await shell(f"curl -s {container.http}/stranger"))

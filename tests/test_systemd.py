@@ -18,9 +18,9 @@ import pytest
 
 from tests.kit.addresses import free_port
 from tests.kit.blunt import answer, blunt
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import PYTHON, ROOT, SIDECAR, answers, shell
 from tests.kit.confined import allowed, families, settings
-from tests.kit.process import START
 from tests.kit.tools import tool
 from tests.kit.transcript import blocks, terminal
 
@@ -112,7 +112,7 @@ async def test_it_serves_reloads_and_drains_under_the_units_filter_and_memory_ru
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
-        await answers(f"http://127.0.0.1:{ports['admin']}/readyz", START)
+        await answers(f"http://127.0.0.1:{ports['admin']}/readyz")
         served = await shell(f"curl -si http://127.0.0.1:{ports['http']}/")
         assert "served" in served
         assert "from-systemd" in served
@@ -131,7 +131,7 @@ async def test_it_serves_reloads_and_drains_under_the_units_filter_and_memory_ru
         assert json.loads(config)["generation"] == 2
         assert "served anew" in await shell(f"curl -s http://127.0.0.1:{ports['http']}/")
         running.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(START):
+        async with asyncio.timeout(PATIENCE):
             assert await running.wait() == 0
     finally:
         if running.returncode is None:

@@ -16,6 +16,7 @@ from sidecar.cli.app import main
 from sidecar.cli.trouble import Trouble
 from tests.kit.addresses import free_port
 from tests.kit.blunt import blunt, json_answer
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import SIDECAR
 
 
@@ -98,7 +99,7 @@ async def test_ctrl_c_ends_it_with_130_and_no_traceback() -> None:
         waiting = await asyncio.create_subprocess_exec(
             SIDECAR, "status", "--admin", there.url, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not there.heard:  # noqa: ASYNC110 - nothing tells that it waits for the answer now
                 await asyncio.sleep(0.01)
             waiting.send_signal(signal.SIGINT)

@@ -10,6 +10,7 @@ import grpc.aio
 import pytest
 
 from sidecar.cli import app
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import SIDECAR
 from tests.kit.rpc import routed, rpc_service, says
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 async def address_of(sidecar: Process) -> str:
     assert sidecar.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while b'"grpc":"' not in (line := await sidecar.stdout.readline()):
             assert line
     return line.partition(b'"grpc":"')[2].partition(b'"')[0].decode()
@@ -43,10 +44,10 @@ async def test_that_a_server_went_away_is_not_told_twice(asked: dict[str, str], 
             sidecar.kill()
             raise
     with pytest.raises(grpc.aio.AioRpcError):
-        await method(b"", timeout=20)
+        await method(b"", timeout=PATIENCE)
     await channel.close()
     sidecar.terminate()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         _, said = await sidecar.communicate()
     assert bool(said) is told, said.decode()
 

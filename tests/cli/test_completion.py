@@ -19,13 +19,11 @@ from hypothesis import strategies as st
 
 from sidecar.cli.completion import LINE, SHELL, Offer, answer, offer, script, typed
 from sidecar.cli.completion_scripts import SCRIPTS
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import SIDECAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-WAIT = 20.0
-"""Seconds in which a shell has answered a key, on a busy machine."""
 
 toy = typer.Typer(add_completion=False)
 
@@ -193,7 +191,7 @@ class Bash:
         """Returns when the terminal shows this."""
         os.write(self._terminal, keys.encode())
         seen = ""
-        end = time.monotonic() + WAIT
+        end = time.monotonic() + PATIENCE
         while shows not in seen.replace("\a", ""):
             ready, _, _ = select.select([self._terminal], [], [], max(0.0, end - time.monotonic()))
             assert ready, f"the terminal does not show {shows!r} but {seen!r}"

@@ -13,6 +13,7 @@ from sidecar.cli.trouble import Trouble
 from tests.kit.addresses import free_port
 from tests.kit.asked import asked, governed
 from tests.kit.blunt import blunt, json_answer
+from tests.kit.caller import PATIENCE
 from tests.kit.screen import screen
 
 MORE = """
@@ -109,7 +110,7 @@ async def test_a_limit_that_others_count_in_says_where(capsys: pytest.CaptureFix
     limited = 'rate_limit = { per_minute = 7, key = "ip", store = "redis" }'
     nowhere = f'[redis]\nurl = "redis://127.0.0.1:{free_port()}"\n'
     async with governed(nowhere, route=limited) as sidecar:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while ["redis", "unreachable: Connection refused; counting locally"] not in words(
                 (told := await asked(capsys, status, sidecar.admin, None)).lines
             ):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from tests.kit.caller import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
@@ -52,7 +54,7 @@ async def shell(script: str) -> str:
     return out.decode()
 
 
-async def answers(url: str, seconds: float = 15) -> None:
+async def answers(url: str, seconds: float = PATIENCE) -> None:
     """Return once a GET of `url` is answered with 200; nothing tells a stranger earlier that a process listens."""
     async with aiohttp.ClientSession() as caller, asyncio.timeout(seconds):
         while True:

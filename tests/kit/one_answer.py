@@ -7,10 +7,10 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.kit.caller import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-PATIENCE = 20.0
 
 
 @contextmanager

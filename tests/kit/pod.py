@@ -28,7 +28,6 @@ import orjson
 from tests.kit.addresses import free_port
 from tests.kit.caller import PATIENCE
 from tests.kit.commands import PYTHON, ROOT, SIDECAR
-from tests.kit.process import START
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +82,7 @@ class Container:
 
     async def said(self, words: str) -> str:
         """The first line with these words, now or when it comes."""
-        async with asyncio.timeout(START):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 for line in self.lines:
                     if words in line:
@@ -131,7 +130,7 @@ class Container:
 
     async def report(self) -> dict[str, Any]:
         """What the application said at its end."""
-        assert await self.ended(START) == 0, "".join(self.lines)
+        assert await self.ended() == 0, "".join(self.lines)
         said: dict[str, Any] = orjson.loads(self.lines[-1])
         return said
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
-START = 20.0
-"""Seconds in which a process must be up, on a busy machine."""
-
 
 @dataclass
 class Process:
@@ -47,7 +44,7 @@ class Process:
     async def line(self, message: str) -> dict[str, Any]:
         """The next log line with these words."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(START):
+        async with asyncio.timeout(PATIENCE):
             while line := await self.process.stdout.readline():
                 said: dict[str, Any] = orjson.loads(line)
                 if message in said["message"]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
+from tests.kit.caller import PATIENCE
 from tests.kit.rpc import channel_to, routed, rpc_service
 from tests.kit.running import running
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from tests.kit.running import Running
 
 METHOD = "/p.S/M"
-PATIENCE = 20.0
-"""Seconds that a test waits for an answer; also the `grpc-timeout` of its calls."""
 OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
 """For a channel that shall not share one with another to the same address."""
 
@@ -76,7 +75,7 @@ async def ask(
     seconds: float | None = PATIENCE,
     compression: grpc.Compression | None = None,
 ) -> Told:
-    """Send these messages and half-close; the rest is told.
+    """Send these messages and half-close; the rest is told. `seconds` are the call's `grpc-timeout`, too.
 
     Not by `write`: grpcio's own puts INTERNAL in the place of a status that comes while it sends.
     """

@@ -10,6 +10,8 @@ import tty
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.kit.caller import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,6 +44,6 @@ def screen(monkeypatch: pytest.MonkeyPatch, columns: int) -> Iterator[list[str]]
     with monkeypatch.context() as patch, open(theirs, "w", encoding="utf-8") as stdout:  # noqa: PTH123 - it is a number
         patch.setattr(sys, "stdout", stdout)
         yield seen
-    reader.join(10)
+    reader.join(PATIENCE)
     os.close(ours)
     seen.append(b"".join(pieces).decode())

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import SIDECAR
 from tests.kit.first_process import first_process
-from tests.kit.process import START
 from tests.kit.running import FREE, one
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def slow_file(tmp_path: Path) -> Path:
 
 async def opened_to_be_read(pipe: Path) -> int:
     """The pipe's other end, once somebody has opened it: nothing tells when."""
-    async with asyncio.timeout(START):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kit.addresses import free_port
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import SIDECAR
 from tests.kit.otlp import collecting, hang
-from tests.kit.process import START, sidecar_process
+from tests.kit.process import sidecar_process
 from tests.kit.running import FREE, one, request, running, with_listeners
 from tests.kit.scripted import OK, scripted
 
@@ -125,7 +126,7 @@ async def test_a_program_under_exec_is_traced_to_its_end(tmp_path: Path) -> None
             SIDECAR, "exec", "-c", str(policy), "--", sys.executable, "-c", asks,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        async with asyncio.timeout(START):
+        async with asyncio.timeout(PATIENCE):
             _, log = await process.communicate()
         assert process.returncode == 0, log
         await collector.spans(2)

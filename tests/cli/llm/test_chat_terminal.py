@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from sidecar.standins.llm_answers import Answer
 from sidecar.standins.llm_faults import Fault, Kind
+from tests.kit.caller import PATIENCE
 from tests.kit.commands import ROOT, SIDECAR
 from tests.kit.llm_commands import Place, place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-PATIENCE = 20.0
 CTRL_C, CTRL_D = b"\x03", b"\x04"
 
 
