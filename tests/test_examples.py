@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -171,6 +172,34 @@ async def test_two_sidecars_hold_one_limit_as_the_fleets_readme_says(tmp_path: P
         (block,) = blocks(FLEET / "README.md")
         printed = await shell.type(block)
     assert len(printed.splitlines()) == len(block.shown)
+
+
+class StandsStill:
+    """A sidecar of the fleet on a machine that stood still once: all of its first customer's calls passed."""
+
+    name = "sidecar"
+
+    def __init__(self) -> None:
+        self.customers: list[str] = []
+
+    async def call(self, _: str, customer: str) -> int:
+        self.customers.append(customer)
+        return 200 if customer == self.customers[0] or self.customers.count(customer) <= 10 else 429
+
+    async def alone(self) -> int:
+        return 20 if self.customers else 0
+
+    async def limits(self) -> str:
+        return "ok"
+
+
+async def test_what_a_sidecar_has_counted_alone_is_not_taken_for_the_limit_of_both(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    story = runpy.run_path(str(FLEET / "run.py"))["Story"]([StandsStill()])
+    await story.share("ada")
+    assert story.wrong == []
+    assert capsys.readouterr().out == "  ada: 10 of 20 calls passed (10 by sidecar)\n"
 
 
 async def test_on_a_machine_without_redis_the_example_says_what_brings_it(tmp_path: Path) -> None:
