@@ -27,7 +27,7 @@ def run(config: str | None) -> int:
     try:
         path = find(config, os.environ, Path.cwd())
         if path is None:
-            print("sidecar: there is no policy file: name one with -c, or write sidecar.toml here", file=sys.stderr)
+            print("sidecar: there is no policy file: name one with -c; 'sidecar init' writes one here", file=sys.stderr)
             return 2
         loaded = load(path, os.environ)
     except ConfigError as error:

@@ -36,6 +36,7 @@ def test_without_a_policy_file(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no policy file" in done.stderr
+    assert "'sidecar init' writes one here" in done.stderr
 
 
 def test_with_mistakes_in_it(tmp_path: Path) -> None:

@@ -29,8 +29,9 @@ def _span(span: Span, indent: str) -> Iterator[str]:
     for name, value in span.said.items():
         yield f"{indent}  {name} = {value}"
     for name, said in span.events:
-        told = " ".join(f"{key.removeprefix('sidecar.')}={value}" for key, value in said.items())
-        yield f"{indent}  * {name}: {told}"
+        yield f"{indent}  * {name}"
+        for key, value in said.items():
+            yield f"{indent}      {key} = {value}"
 
 
 def without_chance(text: str) -> str:
