@@ -7,6 +7,7 @@ import os
 import pty
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.standins.llm_answers import Answer
@@ -45,15 +46,20 @@ class Terminal:
             return await self.process.wait()
 
     async def stopped(self) -> int:
-        """Its exit code after Ctrl-C at the prompt, pressed again where nothing happens, as a person does.
+        """Its exit code after Ctrl-C at the prompt.
 
-        Python's readline does not hear one that comes between the prompt and the wait for the first key.
+        Python's readline does not hear one that comes between the prompt and the wait for the first key, and a second
+        one could come into the end. So it is pressed once, when the process sleeps: behind the prompt that is the wait.
         """
-        ending = asyncio.create_task(self.ended())
-        while not ending.done():
-            self.types(CTRL_C)
-            await asyncio.wait({ending}, timeout=3)
-        return ending.result()
+        async with asyncio.timeout(PATIENCE):
+            while not self._sleeps():  # noqa: ASYNC110 - what is waited for is no event
+                await asyncio.sleep(0.01)
+        self.types(CTRL_C)
+        return await self.ended()
+
+    def _sleeps(self) -> bool:
+        """It waits for something: its state, which stands behind its name (proc(5))."""
+        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
     async def _more(self) -> bool:
         """Something more is shown; False when nobody is left to show anything."""
