@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sidecar.settings.address import address_of
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
@@ -107,7 +109,7 @@ class Acceptor:
         self._connections = connections
         self._most = most
         self._tls = tls
-        self._name = _name(sockets[0])
+        self._name = str(address_of(sockets[0]))
         self._room = asyncio.Event()
         self._room.set()
         self._accepting: list[asyncio.Task[None]] = []
@@ -240,11 +242,3 @@ def _close(sock: socket.socket, _ended: object = None) -> None:
     if isinstance(name, str) and name:
         with contextlib.suppress(OSError):
             Path(name).unlink()
-
-
-def _name(sock: socket.socket) -> str:
-    name = sock.getsockname()
-    if isinstance(name, str):
-        return f"unix:{name}"
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

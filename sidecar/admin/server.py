@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from sidecar.admin.connection import Connection
+from sidecar.settings.address import address_of
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
+
+    from sidecar.settings.address import Address
 
 GRACE = 1.0
 """Seconds that answers under way have when the listener stops."""
@@ -27,12 +30,13 @@ class AdminServer:
     """An open listener; `address` is where it really listens (port 0 is resolved)."""
 
     def __init__(
-        self, runner: web.AppRunner, bound: Sequence[asyncio.Server], address: str, tls: ssl.SSLContext | None = None
+        self, runner: web.AppRunner, bound: Sequence[asyncio.Server], place: Address, tls: ssl.SSLContext | None = None
     ) -> None:
         self._runner = runner
         self._bound = bound
         self._tls = tls
-        self.address = address
+        self._place = place
+        self.address = str(place)
         if tls is not None:
             tls.sni_callback = self._greet
 
@@ -52,7 +56,7 @@ class AdminServer:
         """Stop accepting, end event streams, give answers under way a moment."""
         for each in self._bound:
             each.close()
-        _unlink(self.address)
+        _unlink(self._place)
         await self._runner.cleanup()
 
 
@@ -65,7 +69,7 @@ async def serve(
     app: web.Application, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None = None
 ) -> AdminServer:
     """Serve who comes there: all of one address, listening. They are closed with it, or when this fails."""
-    address = _name(sockets[0])
+    place = address_of(sockets[0])
     app.on_response_prepare.append(_unsigned)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE)
     bound: list[asyncio.Server] = []
@@ -84,22 +88,13 @@ async def serve(
     except BaseException:
         for each in sockets:
             each.close()
-        _unlink(address)
+        _unlink(place)
         await runner.cleanup()
         raise
-    return AdminServer(runner, bound, address, tls)
+    return AdminServer(runner, bound, place, tls)
 
 
-def _name(sock: socket.socket) -> str:
-    name = sock.getsockname()
-    if isinstance(name, str):
-        return f"unix:{name}"
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _unlink(address: str) -> None:
-    scheme, _, path = address.partition(":")
-    if scheme == "unix":
+def _unlink(place: Address) -> None:
+    if place.unix:
         with contextlib.suppress(OSError):
-            Path(path).unlink()
+            Path(place.unix).unlink()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
 from sidecar.settings.values import SettingError
+
+if TYPE_CHECKING:
+    import socket
 
 ALLOWED = 'host:port, [::1]:port, unix:/path, or "" for off'
 
@@ -48,6 +51,12 @@ class Address:
         mine, theirs = _host(self.host), _host(other.host)
         same_family = (":" in mine) == (":" in theirs)
         return mine == theirs or (same_family and bool({mine, theirs} & {"0.0.0.0", "::"}))  # noqa: S104  compared, not bound
+
+
+def address_of(sock: socket.socket) -> Address:
+    """Where a bound socket listens, its real port included."""
+    name = sock.getsockname()
+    return Address(unix=name) if isinstance(name, str) else Address(*name[:2])
 
 
 def parse_address(text: str) -> Address | None:
