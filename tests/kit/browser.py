@@ -126,3 +126,5 @@ async def opened(
         yield made
         left = [trouble for trouble in made.troubles if not allowed(trouble)]
         assert left == [], left
+    held = [task for task in asyncio.all_tasks() if "._on_route" in repr(task)]
+    assert held == [], f"whoever holds a request up answers it in the end: {held}"
