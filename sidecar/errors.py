@@ -45,13 +45,11 @@ class ConfigError(Exception):
     `text` is that of the file itself, empty if it could not be read; None where it is known from elsewhere.
     """
 
-    def __init__(
-        self, mistakes: Sequence[Mistake], files: Mapping[str, str] | None = None, text: str | None = None
-    ) -> None:
+    def __init__(self, mistakes: Sequence[Mistake], files: Mapping[str, str] | None = None) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
         self.mistakes = tuple(mistakes)
         self.files = dict(files or {})
-        self.text = text
+        self.text: str | None = None
 
 
 class Refused(Exception):
